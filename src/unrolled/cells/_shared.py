@@ -1,0 +1,60 @@
+"""Nonlinearities by name, and the initialisation that every cell shares."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..core import InputError, InputTypeError
+
+Nonlinearity = str | Callable[[Tensor], Tensor]
+
+NAMED: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda a: a,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "sigmoid": torch.sigmoid,
+    "softmax": lambda a: torch.softmax(a, -1),
+    "log_softmax": lambda a: torch.log_softmax(a, -1),
+    "leaky_relu": F.leaky_relu,
+    "elu": F.elu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "softplus": F.softplus,
+    "hardtanh": F.hardtanh,
+    "sin": torch.sin,
+}
+
+
+def named(choice: Nonlinearity, name: str = "nonlinearity") -> Callable[[Tensor], Tensor]:
+    """The function of that name, or the function itself."""
+    if callable(choice):
+        return choice
+    if not isinstance(choice, str):
+        raise InputTypeError(
+            f"{name}: expected a name or a function of a tensor, got {type(choice).__name__}."
+        )
+    if choice not in NAMED:
+        raise InputError(f"{name}: expected a function or one of {', '.join(NAMED)}, got {choice!r}.")
+    return NAMED[choice]
+
+
+def weight(*shape: int) -> nn.Parameter:
+    """An empty parameter of this shape; the cell's ``reset_parameters`` fills it."""
+    return nn.Parameter(torch.empty(*shape))
+
+
+def uniform_(cell: nn.Module, hidden_size: int) -> None:
+    """Fill every parameter from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn's recurrent layers do."""
+    bound = 1 / math.sqrt(hidden_size)
+    for parameter in cell.parameters():
+        nn.init.uniform_(parameter, -bound, bound)
+
+
+def check_sizes(**sizes: int) -> None:
+    """Raise unless every size is a whole number of at least 1."""
+    for name, size in sizes.items():
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise InputError(f"{name}: expected a whole number of at least 1, got {size!r}.")

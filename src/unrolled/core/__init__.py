@@ -1,0 +1,39 @@
+"""The cell, the state's tree, the errors, and the reference loop that defines every semantic."""
+
+from .cell import Cell
+from .errors import (
+    CheckpointError,
+    DataError,
+    InputError,
+    InputTypeError,
+    NonFiniteError,
+    UnrolledError,
+    UnsupportedStep,
+)
+from .reference import run_reference
+from .tree import Tree, leaves, map_tree, named_leaves, unflatten
+from .unrolling import Step, Unrolling, batch_size_of, detach, select, settle, valid_steps
+
+__all__ = [
+    "Cell",
+    "CheckpointError",
+    "DataError",
+    "InputError",
+    "InputTypeError",
+    "NonFiniteError",
+    "Step",
+    "Tree",
+    "UnrolledError",
+    "Unrolling",
+    "UnsupportedStep",
+    "batch_size_of",
+    "detach",
+    "leaves",
+    "map_tree",
+    "named_leaves",
+    "run_reference",
+    "select",
+    "settle",
+    "unflatten",
+    "valid_steps",
+]

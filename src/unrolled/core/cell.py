@@ -1,0 +1,101 @@
+"""``Cell``: one time step of a recurrent network, written as its equation."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .errors import InputError, InputTypeError
+from .tree import Tree, rebuild
+
+
+class Cell(nn.Module):
+    """One time step, ``(output, state) = step(x, state)``; ``Recurrent`` runs it over a sequence.
+
+    A cell of one's own writes ``step`` in ordinary PyTorch. Its state starts at zeros whose sizes are
+    ``state_size``: an int n for a tensor (B, n), a ``torch.Size`` for more dimensions, or a (nested,
+    named) tuple of these; by default ``self.hidden_size``. For any other start, a learnable one too,
+    override ``initial_state``.
+
+    Shape:
+        In ``step`` every tensor has the batch first: x (B, I), state (B, H), output (B, O), or
+        (nested) tuples of such tensors. ``step`` keeps the state's structure, shapes and dtypes.
+
+    Example:
+        >>> class Leaky(Cell):
+        ...     def __init__(self, input_size, hidden_size):
+        ...         super().__init__()
+        ...         self.hidden_size = hidden_size
+        ...         self.inner = nn.Linear(input_size + hidden_size, hidden_size)
+        ...     def step(self, x, h):
+        ...         h = 0.9 * h + 0.1 * torch.tanh(self.inner(torch.cat([x, h], -1)))
+        ...         return h, h
+        >>> cell = Leaky(3, 4)
+        >>> output, state = cell.step(torch.randn(2, 3), cell.initial_state(2))
+        >>> state.shape
+        torch.Size([2, 4])
+    """
+
+    @property
+    def state_size(self) -> Any:
+        """Sizes of the state's tensors without the batch; ``self.hidden_size`` unless overridden."""
+        try:
+            return self.hidden_size
+        except AttributeError:
+            raise InputError(
+                f"{type(self).__name__}: the size of its state is unknown. "
+                "Set self.hidden_size, or override state_size or initial_state."
+            ) from None
+
+    def initial_state(
+        self, batch_size: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> Tree:
+        """The state before the first step, and after a reset: zeros, unless a cell overrides it.
+
+        Args:
+            batch_size: number of rows B.
+            device: where to make it; by default where the cell's parameters are.
+            dtype: by default that of the cell's parameters.
+
+        Returns:
+            A tensor (B, ...) or a tree of them.
+        """
+        like = next((p for p in [*self.parameters(), *self.buffers()] if p.is_floating_point()), None)
+        if like is not None:
+            device, dtype = device or like.device, dtype or like.dtype
+
+        def zeros(size: Any) -> Tree:
+            if isinstance(size, torch.Size):
+                return torch.zeros(batch_size, *size, device=device, dtype=dtype)
+            if isinstance(size, tuple):
+                return rebuild(size, [zeros(part) for part in size])
+            if not isinstance(size, int):
+                raise InputTypeError(
+                    f"{type(self).__name__}.state_size: expected an int, a torch.Size or a tuple of these, "
+                    f"got {type(size).__name__}."
+                )
+            return torch.zeros(batch_size, size, device=device, dtype=dtype)
+
+        return zeros(self.state_size)
+
+    def step(self, x: Tree, state: Tree, /) -> tuple[Tree, Tree]:
+        """One time step: the equation of the cell.
+
+        Args:
+            x: input of this step, (B, I) or a tree; ``None`` for a cell without input.
+            state: state before the step.
+
+        Returns:
+            The output of this step and the state after it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define step(x, state) -> (output, state).")
+
+    def forward(self, x: Tree, state: Tree | None = None) -> tuple[Tree, Tree]:
+        """``step``, from the initial state if none is given: the cell called as a module."""
+        if state is None:
+            if not isinstance(x, Tensor):
+                raise InputError(
+                    "state: expected a state, got None (it can be left out only where x is a tensor)."
+                )
+            state = self.initial_state(x.shape[0])
+        return self.step(x, state)

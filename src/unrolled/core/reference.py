@@ -1,0 +1,58 @@
+"""The reference: a plain loop over time that defines what every other backend must compute."""
+
+import torch
+
+from .errors import InputError, InputTypeError
+from .tree import Tree, check_same, leaves, map_tree, named_leaves, unflatten
+from .unrolling import Step, Unrolling, detach, select
+
+
+def run_reference(step: Step, run: Unrolling) -> tuple[Tree, Tree]:
+    """Apply ``step`` T times, eagerly.
+
+    Returns:
+        The outputs (T, B, ...), zero where a step is masked, and each row's state after its last valid step.
+    """
+    # unbind, not indexing: the gradient of T slices is then one stack instead of T full-size additions
+    inputs = None if run.x is None else [leaf.unbind(0) for leaf in leaves(run.x)]
+    times = range(run.steps) if not run.reverse else range(run.steps - 1, -1, -1)
+    outputs: list[Tree] = [None] * run.steps
+    state = run.state
+    for done, t in enumerate(times):
+        if run.truncated_bptt_steps and done and done % run.truncated_bptt_steps == 0:
+            state = detach(state)
+        if run.restart is not None:
+            state = select(run.restart[t], run.reset_state, state)
+        x = None if inputs is None else unflatten(run.x, [leaf[t] for leaf in inputs])
+        output, after = _check(step(x, state), state, run.batch_size)
+        if run.valid is not None:
+            after = select(run.valid[t], after, state)
+            output = select(run.valid[t], output, map_tree(torch.zeros_like, output))
+        outputs[t], state = output, after
+    by_leaf = zip(*(leaves(output) for output in outputs), strict=True)
+    return unflatten(outputs[0], [torch.stack(column) for column in by_leaf]), state
+
+
+def _check(result: Tree, state: Tree, batch_size: int) -> tuple[Tree, Tree]:
+    """What a step returned, held to ``(output, state)`` with the state's structure, shapes and dtypes."""
+    if not isinstance(result, tuple) or len(result) != 2:
+        got = f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
+        raise InputTypeError(f"step: expected it to return (output, state), got {got}.")
+    output, after = result
+    for name, leaf in named_leaves(output, "output"):
+        if leaf.dim() == 0 or leaf.shape[0] != batch_size:
+            raise InputError(
+                f"step: expected {name} with B = {batch_size} rows, got shape {tuple(leaf.shape)}."
+            )
+    named_leaves(after, "state returned by step")
+    check_same(after, state, "state returned by step", "A step must keep the shapes of the state.")
+    if all(a.dtype == b.dtype for a, b in zip(leaves(after), leaves(state), strict=True)):
+        return output, after
+    if not torch.is_autocast_enabled(leaves(state)[0].device.type):
+        for (name, a), b in zip(named_leaves(after, "state returned by step"), leaves(state), strict=True):
+            if a.dtype != b.dtype:
+                raise InputTypeError(
+                    f"{name}: expected dtype {b.dtype} as before the step, got {a.dtype}. "
+                    "Start from a state of the dtype that the step computes in."
+                )
+    return output, map_tree(lambda a, b: a.to(b.dtype), after, state)

@@ -1,0 +1,65 @@
+"""``Bidirectional``: two cells over the same sequence, one from each end."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..core import InputError, Tree
+from .recurrent import Recurrent
+
+MERGES = ("concat", "sum")
+
+
+class Bidirectional(nn.Module):
+    """A forward and a backward layer, their outputs concatenated or summed.
+
+    Args:
+        forward_cell: the cell that runs from the first step to the last.
+        backward_cell: the cell that runs from the last to the first.
+        merge: ``"concat"``, outputs (T, B, 2 O), or ``"sum"``, outputs (T, B, O).
+        batch_first, backend: as in :class:`Recurrent`.
+
+    Shape:
+        As :class:`Recurrent`; the state is a pair (forward, backward), each at its row's own end: for the
+        backward cell that is the state after the row's first step.
+
+    Reference:
+        Schuster and Paliwal 1997, doi:10.1109/78.650093.
+    """
+
+    def __init__(
+        self,
+        forward_cell: nn.Module,
+        backward_cell: nn.Module,
+        *,
+        merge: str = "concat",
+        batch_first: bool = False,
+        backend: str = "auto",
+    ):
+        super().__init__()
+        if merge not in MERGES:
+            raise InputError(f"merge: expected one of {', '.join(MERGES)}, got {merge!r}.")
+        if forward_cell is backward_cell:
+            raise InputError("backward_cell: expected a cell of its own, got the forward cell once more.")
+        self.ahead = Recurrent(forward_cell, batch_first=batch_first, backend=backend)
+        self.back = Recurrent(backward_cell, reverse=True, batch_first=batch_first, backend=backend)
+        self.merge = merge
+
+    def forward(
+        self,
+        x: Tree,
+        state: tuple[Tree, Tree] | None = None,
+        *,
+        lengths: Any = None,
+        mask: Tensor | None = None,
+        reset: Tensor | None = None,
+    ) -> tuple[Tensor, tuple[Tree, Tree]]:
+        """Run both directions; the arguments mean what they mean in :class:`Recurrent`."""
+        if state is not None and not (isinstance(state, tuple) and len(state) == 2):
+            raise InputError("state: expected a pair (forward, backward), or None.")
+        start_ahead, start_back = (None, None) if state is None else state
+        ahead, end_ahead = self.ahead(x, start_ahead, lengths=lengths, mask=mask, reset=reset)
+        back, end_back = self.back(x, start_back, lengths=lengths, mask=mask, reset=reset)
+        merged = torch.cat([ahead, back], -1) if self.merge == "concat" else ahead + back
+        return merged, (end_ahead, end_back)

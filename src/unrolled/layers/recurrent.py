@@ -1,0 +1,136 @@
+"""``Recurrent``: a cell run over a sequence, as a module."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..core import InputError, InputTypeError, Tree, batch_size_of, leaves, map_tree
+from .unroll import check_backend, unroll
+
+
+class Recurrent(nn.Module):
+    """A layer: s(t), y(t) = cell.step(x(t), s(t-1)) for every step of a sequence.
+
+    Args:
+        cell: a :class:`unrolled.Cell`, or any module with ``step`` and ``initial_state``.
+        reverse: from the last step to the first; outputs stay in the order of the input.
+        batch_first: x, outputs, mask and reset are (B, T, ...) instead of (T, B, ...). States never change.
+        backend: as in :func:`unrolled.unroll`.
+
+    Shape:
+        x (T, B, I), or a tree of (T, B, ...); state (B, H), or the cell's tree; lengths (B,); mask and
+        reset (T, B), bool. Outputs (T, B, O).
+
+    Example:
+        >>> import torch
+        >>> from unrolled.cells import GRU
+        >>> layer = Recurrent(GRU(3, 5), batch_first=True)
+        >>> outputs, state = layer(torch.randn(2, 7, 3), lengths=torch.tensor([7, 4]))
+        >>> outputs.shape, state.shape
+        (torch.Size([2, 7, 5]), torch.Size([2, 5]))
+    """
+
+    def __init__(
+        self, cell: nn.Module, *, reverse: bool = False, batch_first: bool = False, backend: str = "auto"
+    ):
+        super().__init__()
+        if not (callable(getattr(cell, "step", None)) and callable(getattr(cell, "initial_state", None))):
+            raise InputTypeError(
+                f"cell: expected a Cell, with step and initial_state, got {type(cell).__name__}. "
+                "For a plain function use unrolled.unroll."
+            )
+        check_backend(backend)
+        self.cell: Any = cell
+        self.reverse = reverse
+        self.batch_first = batch_first
+        self.backend = backend
+
+    def forward(
+        self,
+        x: Tree | None,
+        state: Tree | None = None,
+        *,
+        lengths: Any = None,
+        mask: Tensor | None = None,
+        reset: Tensor | None = None,
+        steps: int | None = None,
+    ) -> tuple[Tree, Tree]:
+        """Run the sequence; the arguments' meaning and the errors are those of :func:`unrolled.unroll`.
+
+        Args:
+            x: input, or None for a cell without input (then give ``steps`` and ``state``).
+            state: state before the first step, by default ``cell.initial_state(B)``.
+            lengths: valid steps of each row.
+            mask: True = valid.
+            reset: True = an episode begins here, from ``cell.initial_state(B)``.
+            steps: number of steps, for a cell without input.
+
+        Returns:
+            Outputs, and each row's state after its own last valid step.
+        """
+        if self.batch_first:
+            x, mask, reset = (swap_time_and_batch(v) for v in (x, mask, reset))
+        if x is not None:
+            self._check_features(x)
+        reset_state = None
+        if state is None:
+            state = reset_state = self._initial_state(x)
+        elif reset is not None:
+            batch_size = leaves(state)[0].shape[0]
+            reset_state = self._initial_state(x, batch_size)
+        outputs, state = unroll(
+            self.cell.step,
+            x,
+            state,
+            steps=steps,
+            lengths=lengths,
+            mask=mask,
+            reset=reset,
+            reset_state=reset_state,
+            reverse=self.reverse,
+            backend=self.backend,
+        )
+        return (swap_time_and_batch(outputs) if self.batch_first else outputs), state
+
+    def _initial_state(self, x: Tree | None, batch_size: int | None = None) -> Tree:
+        if batch_size is None:
+            if x is None:
+                raise InputError(
+                    "state: expected a state, since there is no input x to tell the batch size, got None."
+                )
+            batch_size = batch_size_of(x)
+        state = self.cell.initial_state(batch_size)
+        if x is None or any(True for _ in self.cell.parameters()) or any(True for _ in self.cell.buffers()):
+            return state
+        like = leaves(x)[0]  # a cell with no tensor of its own follows its input
+
+        def follow(s: Tensor) -> Tensor:
+            both_float = s.is_floating_point() and like.is_floating_point()
+            return s.to(like.device, like.dtype if both_float else s.dtype)
+
+        return map_tree(follow, state)
+
+    def _check_features(self, x: Tree) -> None:
+        size = getattr(self.cell, "input_size", None)
+        is_features = isinstance(x, Tensor) and x.dim() == 3 and x.is_floating_point()
+        if isinstance(size, int) and is_features and x.shape[-1] != size:
+            order = "(B, T, I)" if self.batch_first else "(T, B, I)"
+            shape = tuple(x.transpose(0, 1).shape if self.batch_first else x.shape)
+            raise InputError(f"x: expected {order} with I = input_size = {size}, got {shape}.")
+
+    def extra_repr(self) -> str:
+        """The options that differ from the defaults."""
+        options = [name for name in ("reverse", "batch_first") if getattr(self, name)]
+        return ", ".join([f"{name}=True" for name in options] + [f"backend={self.backend!r}"])
+
+
+def swap_time_and_batch(tree: Tree | None) -> Tree | None:
+    """(B, T, ...) to (T, B, ...) and back, for every tensor of a tree."""
+    if tree is None:
+        return None
+    for leaf in leaves(tree):
+        if isinstance(leaf, Tensor) and leaf.dim() < 2:
+            raise InputError(
+                f"x, mask, reset: expected (B, T, ...) with batch_first=True, got {tuple(leaf.shape)}."
+            )
+    return map_tree(lambda leaf: leaf.transpose(0, 1), tree)

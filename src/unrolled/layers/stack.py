@@ -1,0 +1,149 @@
+"""``Stack``: layers of any cell, one above the other."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..core import InputError, InputTypeError, Tree, select, valid_steps
+from .bidirectional import Bidirectional
+from .recurrent import Recurrent, swap_time_and_batch
+
+
+class Stack(nn.Module):
+    """Layers of recurrent cells: the outputs of each are the inputs of the next.
+
+    Args:
+        cells: a factory ``(input_size) -> cell`` (give ``input_size`` and ``num_layers`` too), or a list of
+            cells, one a layer; for both directions a list of pairs (forward cell, backward cell).
+        input_size: features I of the input, for a factory.
+        num_layers: number of layers, for a factory.
+        bidirectional: run each layer in both directions.
+        merge: of the two directions' outputs, ``"concat"`` or ``"sum"``.
+        dropout: probability of zeroing an output between two layers, in training.
+        residual: add a layer's input to its output, wherever both have the same size.
+        batch_first, backend: as in :class:`Recurrent`.
+
+    Shape:
+        x (T, B, I), outputs (T, B, O); the state is a tuple with one entry a layer, each the cell's own
+        state, for both directions a pair of them.
+
+    Raises:
+        InputError: a size or an option is not as above.
+
+    Example:
+        >>> from unrolled.cells import LSTM
+        >>> stack = Stack(lambda size: LSTM(size, 16), 8, 2, bidirectional=True, dropout=0.1)
+        >>> outputs, state = stack(torch.randn(20, 4, 8))
+        >>> outputs.shape, len(state)
+        (torch.Size([20, 4, 32]), 2)
+    """
+
+    def __init__(
+        self,
+        cells: Callable[[int], nn.Module] | Sequence[Any],
+        input_size: int | None = None,
+        num_layers: int | None = None,
+        *,
+        bidirectional: bool = False,
+        merge: str = "concat",
+        dropout: float = 0.0,
+        residual: bool = False,
+        batch_first: bool = False,
+        backend: str = "auto",
+    ):
+        super().__init__()
+        if not 0 <= dropout <= 1:
+            raise InputError(f"dropout: expected a probability from 0 to 1, got {dropout}.")
+        self.batch_first = batch_first
+        self.bidirectional = bidirectional
+        self.residual = residual
+        self.dropout = nn.Dropout(dropout)
+
+        def layer(made: Any) -> nn.Module:
+            if not bidirectional:
+                return Recurrent(made, backend=backend)
+            if not (isinstance(made, tuple | list) and len(made) == 2):
+                raise InputError(
+                    "cells: expected pairs (forward cell, backward cell) with bidirectional=True."
+                )
+            return Bidirectional(*made, merge=merge, backend=backend)
+
+        if isinstance(cells, Sequence | nn.ModuleList):
+            if not len(cells):
+                raise InputError("cells: expected at least one cell, got an empty list.")
+            if num_layers not in (None, len(cells)):
+                raise InputError(
+                    f"num_layers: expected {len(cells)}, one a cell of the list, got {num_layers}."
+                )
+            self.layers = nn.ModuleList(layer(made) for made in cells)
+            return
+        if not callable(cells) or isinstance(cells, nn.Module):
+            raise InputTypeError(
+                f"cells: expected a factory (input_size) -> cell or a list, got {type(cells).__name__}."
+            )
+        if input_size is None or input_size < 1 or num_layers is None or num_layers < 1:
+            raise InputError(
+                "input_size, num_layers: expected whole numbers of at least 1 with a factory of cells, "
+                f"got {input_size} and {num_layers}."
+            )
+        self.layers = nn.ModuleList()
+        for _ in range(num_layers):
+            built = layer((cells(input_size), cells(input_size)) if bidirectional else cells(input_size))
+            self.layers.append(built)
+            input_size = _output_size(built, input_size)
+
+    def forward(
+        self,
+        x: Tensor,
+        state: tuple[Tree, ...] | None = None,
+        *,
+        lengths: Any = None,
+        mask: Tensor | None = None,
+        reset: Tensor | None = None,
+    ) -> tuple[Tensor, tuple[Tree, ...]]:
+        """Run every layer; the arguments mean what they mean in :class:`Recurrent`.
+
+        Returns:
+            The last layer's outputs, and every layer's state.
+        """
+        if not isinstance(x, Tensor) or x.dim() < 2:
+            raise InputTypeError("x: expected a tensor (T, B, ...), or (B, T, ...) with batch_first=True.")
+        if state is None:
+            state = (None,) * len(self.layers)
+        if not isinstance(state, tuple) or len(state) != len(self.layers):
+            raise InputError(
+                f"state: expected a tuple with one state for each of the {len(self.layers)} layers."
+            )
+        if self.batch_first:
+            x, mask, reset = x.transpose(0, 1), swap_time_and_batch(mask), swap_time_and_batch(reset)
+        valid = valid_steps(*x.shape[:2], lengths=lengths, mask=mask, device=x.device)
+        ends = []
+        for depth, layer in enumerate(self.layers):
+            if depth:
+                x = self.dropout(x)
+            outputs, end = layer(x, state[depth], mask=valid, reset=reset)
+            if self.residual and outputs.shape == x.shape:
+                outputs = outputs + x
+                if valid is not None:  # what stands in the padding of x must not come back in
+                    outputs = select(valid, outputs, torch.zeros_like(outputs))
+            x = outputs
+            ends.append(end)
+        return (x.transpose(0, 1) if self.batch_first else x), tuple(ends)
+
+    def extra_repr(self) -> str:
+        """The options that the layers themselves do not show."""
+        return f"bidirectional={self.bidirectional}, residual={self.residual}, batch_first={self.batch_first}"
+
+
+def _output_size(layer: nn.Module, input_size: int) -> int:
+    """Features of a layer's outputs, found by running one step (the random state is left as it was)."""
+    like = next(layer.parameters(), torch.empty(0))
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        outputs, _ = layer(torch.zeros(1, 1, input_size, device=like.device, dtype=like.dtype))
+    if not isinstance(outputs, Tensor):
+        raise InputTypeError(
+            "cells: expected cells whose output is one tensor, to feed the next layer, got a tuple."
+        )
+    return int(outputs.shape[-1])
