@@ -11,13 +11,26 @@ from ..core import InputError, InputTypeError
 
 Nonlinearity = str | Callable[[Tensor], Tensor]
 
+
+def _identity(a: Tensor) -> Tensor:
+    return a
+
+
+def _softmax(a: Tensor) -> Tensor:
+    return torch.softmax(a, -1)
+
+
+def _log_softmax(a: Tensor) -> Tensor:
+    return torch.log_softmax(a, -1)
+
+
 NAMED: dict[str, Callable[[Tensor], Tensor]] = {
-    "identity": lambda a: a,
+    "identity": _identity,  # no lambdas: a cell must pickle
     "tanh": torch.tanh,
     "relu": torch.relu,
     "sigmoid": torch.sigmoid,
-    "softmax": lambda a: torch.softmax(a, -1),
-    "log_softmax": lambda a: torch.log_softmax(a, -1),
+    "softmax": _softmax,
+    "log_softmax": _log_softmax,
     "leaky_relu": F.leaky_relu,
     "elu": F.elu,
     "gelu": F.gelu,
@@ -33,9 +46,7 @@ def named(choice: Nonlinearity, name: str = "nonlinearity") -> Callable[[Tensor]
     if callable(choice):
         return choice
     if not isinstance(choice, str):
-        raise InputTypeError(
-            f"{name}: expected a name or a function of a tensor, got {type(choice).__name__}."
-        )
+        raise InputTypeError(f"{name}: expected a name or a function of a tensor, got {type(choice).__name__}.")
     if choice not in NAMED:
         raise InputError(f"{name}: expected a function or one of {', '.join(NAMED)}, got {choice!r}.")
     return NAMED[choice]
@@ -47,9 +58,11 @@ def weight(*shape: int) -> nn.Parameter:
 
 
 def uniform_(cell: nn.Module, hidden_size: int) -> None:
-    """Fill every parameter from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn's recurrent layers do."""
+    """Fill the cell's own parameters from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn's recurrent layers do; a
+    nonlinearity that is itself a module (``nn.PReLU()``) keeps its own.
+    """
     bound = 1 / math.sqrt(hidden_size)
-    for parameter in cell.parameters():
+    for parameter in cell.parameters(recurse=False):
         nn.init.uniform_(parameter, -bound, bound)
 
 

@@ -48,7 +48,9 @@ class Elman(Cell):
         bias: bool = True,
     ):
         super().__init__()
-        check_sizes(input_size=input_size, hidden_size=hidden_size, output_size=output_size or 1)
+        check_sizes(input_size=input_size, hidden_size=hidden_size)
+        if output_size is not None:
+            check_sizes(output_size=output_size)
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, output_size
         self.sigma = named(nonlinearity)
         self.f = named(output_nonlinearity, "output_nonlinearity")

@@ -38,9 +38,7 @@ class OutputFeedback(Cell):
         torch.Size([4, 1])
     """
 
-    def __init__(
-        self, input_size: int, output_size: int = 1, nonlinearity: Nonlinearity = "tanh", bias: bool = True
-    ):
+    def __init__(self, input_size: int, output_size: int = 1, nonlinearity: Nonlinearity = "tanh", bias: bool = True):
         super().__init__()
         check_sizes(input_size=input_size, output_size=output_size)
         self.input_size, self.output_size = input_size, output_size

@@ -11,8 +11,8 @@ from .errors import (
     UnsupportedStep,
 )
 from .reference import run_reference
-from .tree import Tree, leaves, map_tree, named_leaves, unflatten
-from .unrolling import Step, Unrolling, batch_size_of, detach, select, settle, valid_steps
+from .tree import Tree, describe, leaves, map_tree, named_leaves, unflatten
+from .unrolling import Step, Unrolling, batch_of, batch_size_of, detach, select, settle, valid_steps
 
 __all__ = [
     "Cell",
@@ -26,7 +26,9 @@ __all__ = [
     "UnrolledError",
     "Unrolling",
     "UnsupportedStep",
+    "batch_of",
     "batch_size_of",
+    "describe",
     "detach",
     "leaves",
     "map_tree",

@@ -94,8 +94,6 @@ class Cell(nn.Module):
         """``step``, from the initial state if none is given: the cell called as a module."""
         if state is None:
             if not isinstance(x, Tensor):
-                raise InputError(
-                    "state: expected a state, got None (it can be left out only where x is a tensor)."
-                )
+                raise InputError("state: expected a state, got None (it can be left out only where x is a tensor).")
             state = self.initial_state(x.shape[0])
         return self.step(x, state)

@@ -1,9 +1,10 @@
 """The reference: a plain loop over time that defines what every other backend must compute."""
 
 import torch
+from torch import Tensor
 
 from .errors import InputError, InputTypeError
-from .tree import Tree, check_same, leaves, map_tree, named_leaves, unflatten
+from .tree import Tree, check_dtypes, check_same, leaves, map_tree, named_leaves, unflatten
 from .unrolling import Step, Unrolling, detach, select
 
 
@@ -24,11 +25,16 @@ def run_reference(step: Step, run: Unrolling) -> tuple[Tree, Tree]:
         if run.restart is not None:
             state = select(run.restart[t], run.reset_state, state)
         x = None if inputs is None else unflatten(run.x, [leaf[t] for leaf in inputs])
-        output, after = _check(step(x, state), state, run.batch_size)
+        before = state if run.valid is None else select(run.valid[t], state, run.spare_state)
+        output, after = _check(step(x, before), state, run.batch_size)
         if run.valid is not None:
             after = select(run.valid[t], after, state)
             output = select(run.valid[t], output, map_tree(torch.zeros_like, output))
         outputs[t], state = output, after
+    for t, output in enumerate(outputs):
+        name = f"output of step at t = {t}"
+        check_same(output, outputs[0], name, "A step must keep the shapes of its output.")
+        check_dtypes(output, outputs[0], name, "A step must keep the dtypes of its output.")
     by_leaf = zip(*(leaves(output) for output in outputs), strict=True)
     return unflatten(outputs[0], [torch.stack(column) for column in by_leaf]), state
 
@@ -41,18 +47,20 @@ def _check(result: Tree, state: Tree, batch_size: int) -> tuple[Tree, Tree]:
     output, after = result
     for name, leaf in named_leaves(output, "output"):
         if leaf.dim() == 0 or leaf.shape[0] != batch_size:
-            raise InputError(
-                f"step: expected {name} with B = {batch_size} rows, got shape {tuple(leaf.shape)}."
-            )
+            raise InputError(f"step: expected {name} with B = {batch_size} rows, got shape {tuple(leaf.shape)}.")
     named_leaves(after, "state returned by step")
     check_same(after, state, "state returned by step", "A step must keep the shapes of the state.")
     if all(a.dtype == b.dtype for a, b in zip(leaves(after), leaves(state), strict=True)):
         return output, after
-    if not torch.is_autocast_enabled(leaves(state)[0].device.type):
-        for (name, a), b in zip(named_leaves(after, "state returned by step"), leaves(state), strict=True):
-            if a.dtype != b.dtype:
-                raise InputTypeError(
-                    f"{name}: expected dtype {b.dtype} as before the step, got {a.dtype}. "
-                    "Start from a state of the dtype that the step computes in."
-                )
-    return output, map_tree(lambda a, b: a.to(b.dtype), after, state)
+    device = leaves(state)[0].device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        after = map_tree(_follow_autocast, after, state)
+    remedy = "Start from a state of the dtype that the step computes in."
+    check_dtypes(after, state, "state returned by step", remedy)
+    return output, after
+
+
+def _follow_autocast(after: Tensor, before: Tensor) -> Tensor:
+    """Under autocast a step computes in another precision than its state's; never make a float an int."""
+    both_float = after.is_floating_point() and before.is_floating_point()
+    return after.to(before.dtype) if both_float else after

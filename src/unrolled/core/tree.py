@@ -32,16 +32,10 @@ def named_leaves(tree: Tree, name: str) -> list[tuple[str, Tensor]]:
     if isinstance(tree, Tensor):
         return [(name, tree)]
     if not isinstance(tree, tuple):
-        raise InputTypeError(
-            f"{name}: expected a tensor or a (nested) tuple of tensors, got {type(tree).__name__}."
-        )
+        raise InputTypeError(f"{name}: expected a tensor or a (nested) tuple of tensors, got {type(tree).__name__}.")
     fields = getattr(tree, "_fields", None)
     names = [f"{name}.{f}" for f in fields] if fields else [f"{name}[{i}]" for i in range(len(tree))]
-    return [
-        leaf
-        for child, child_name in zip(tree, names, strict=True)
-        for leaf in named_leaves(child, child_name)
-    ]
+    return [leaf for child, child_name in zip(tree, names, strict=True) for leaf in named_leaves(child, child_name)]
 
 
 def leaves(tree: Tree) -> list[Tensor]:
@@ -70,6 +64,13 @@ def check_same(found: Tree, expected: Tree, name: str, remedy: str) -> None:
     """Require the same structure and shapes; the class of a tuple (plain or named) is left free."""
     if not _same(found, expected):
         raise InputError(f"{name}: expected shapes {describe(expected)}, got {describe(found)}. {remedy}")
+
+
+def check_dtypes(found: Tree, expected: Tree, name: str, remedy: str) -> None:
+    """Require the same dtypes, of trees of the same structure."""
+    for (leaf_name, a), b in zip(named_leaves(found, name), leaves(expected), strict=True):
+        if a.dtype != b.dtype:
+            raise InputTypeError(f"{leaf_name}: expected dtype {b.dtype}, got {a.dtype}. {remedy}")
 
 
 def _same(a: Tree, b: Tree) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core import InputError, Tree
+from ..core import InputError, InputTypeError, Tree, describe
 from .recurrent import Recurrent
 
 MERGES = ("concat", "sum")
@@ -46,6 +46,10 @@ class Bidirectional(nn.Module):
         self.back = Recurrent(backward_cell, reverse=True, batch_first=batch_first, backend=backend)
         self.merge = merge
 
+    def initial_state(self, batch_size: int) -> tuple[Tree, Tree]:
+        """The states before the first step of each direction."""
+        return self.ahead.initial_state(batch_size), self.back.initial_state(batch_size)
+
     def forward(
         self,
         x: Tree,
@@ -57,9 +61,19 @@ class Bidirectional(nn.Module):
     ) -> tuple[Tensor, tuple[Tree, Tree]]:
         """Run both directions; the arguments mean what they mean in :class:`Recurrent`."""
         if state is not None and not (isinstance(state, tuple) and len(state) == 2):
-            raise InputError("state: expected a pair (forward, backward), or None.")
+            raise InputError(f"state: expected a pair (forward, backward), or None, got {describe(state)}.")
         start_ahead, start_back = (None, None) if state is None else state
         ahead, end_ahead = self.ahead(x, start_ahead, lengths=lengths, mask=mask, reset=reset)
         back, end_back = self.back(x, start_back, lengths=lengths, mask=mask, reset=reset)
+        if not isinstance(ahead, Tensor):
+            raise InputTypeError(
+                f"forward_cell: expected a cell whose output is one tensor, to {self.merge} it with the "
+                f"backward cell's, got a {type(ahead).__name__}."
+            )
+        if self.merge == "sum" and ahead.shape != back.shape:
+            raise InputError(
+                f"merge: expected outputs of one shape to sum, got {tuple(ahead.shape)} forward and "
+                f"{tuple(back.shape)} backward. Use merge='concat'."
+            )
         merged = torch.cat([ahead, back], -1) if self.merge == "concat" else ahead + back
         return merged, (end_ahead, end_back)

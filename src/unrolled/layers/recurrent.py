@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..core import InputError, InputTypeError, Tree, batch_size_of, leaves, map_tree
+from ..core import InputError, InputTypeError, Tree, batch_of, batch_size_of, leaves, map_tree, named_leaves
 from .unroll import check_backend, unroll
 
 
@@ -30,11 +30,10 @@ class Recurrent(nn.Module):
         (torch.Size([2, 7, 5]), torch.Size([2, 5]))
     """
 
-    def __init__(
-        self, cell: nn.Module, *, reverse: bool = False, batch_first: bool = False, backend: str = "auto"
-    ):
+    def __init__(self, cell: nn.Module, *, reverse: bool = False, batch_first: bool = False, backend: str = "auto"):
         super().__init__()
-        if not (callable(getattr(cell, "step", None)) and callable(getattr(cell, "initial_state", None))):
+        has_both = callable(getattr(cell, "step", None)) and callable(getattr(cell, "initial_state", None))
+        if not (isinstance(cell, nn.Module) and has_both):
             raise InputTypeError(
                 f"cell: expected a Cell, with step and initial_state, got {type(cell).__name__}. "
                 "For a plain function use unrolled.unroll."
@@ -44,6 +43,10 @@ class Recurrent(nn.Module):
         self.reverse = reverse
         self.batch_first = batch_first
         self.backend = backend
+
+    def initial_state(self, batch_size: int) -> Tree:
+        """The state before the first step: the cell's own."""
+        return self.cell.initial_state(batch_size)
 
     def forward(
         self,
@@ -69,15 +72,13 @@ class Recurrent(nn.Module):
             Outputs, and each row's state after its own last valid step.
         """
         if self.batch_first:
-            x, mask, reset = (swap_time_and_batch(v) for v in (x, mask, reset))
+            x, mask, reset = time_first(x, mask, reset)
         if x is not None:
             self._check_features(x)
         reset_state = None
-        if state is None:
-            state = reset_state = self._initial_state(x)
-        elif reset is not None:
-            batch_size = leaves(state)[0].shape[0]
-            reset_state = self._initial_state(x, batch_size)
+        if state is None or reset is not None:
+            reset_state = self._initial_state(x, state)
+            state = reset_state if state is None else state
         outputs, state = unroll(
             self.cell.step,
             x,
@@ -92,17 +93,17 @@ class Recurrent(nn.Module):
         )
         return (swap_time_and_batch(outputs) if self.batch_first else outputs), state
 
-    def _initial_state(self, x: Tree | None, batch_size: int | None = None) -> Tree:
-        if batch_size is None:
-            if x is None:
-                raise InputError(
-                    "state: expected a state, since there is no input x to tell the batch size, got None."
-                )
-            batch_size = batch_size_of(x)
-        state = self.cell.initial_state(batch_size)
-        if x is None or any(True for _ in self.cell.parameters()) or any(True for _ in self.cell.buffers()):
+    def _initial_state(self, x: Tree | None, given: Tree | None) -> Tree:
+        """The cell's initial state, of as many rows as the input (or the state that was given) has."""
+        if x is None and given is None:
+            raise InputError("state: expected a state, since there is no input x to tell the batch size, got None.")
+        state = self.cell.initial_state(batch_of(given)[0] if x is None else batch_size_of(x))
+        own = [*self.cell.parameters(), *self.cell.buffers()]
+        if any(tensor.is_floating_point() for tensor in own):
             return state
-        like = leaves(x)[0]  # a cell with no tensor of its own follows its input
+        # a cell with no floating tensor of its own follows its input
+        followed = leaves(given if x is None else x)
+        like = next((leaf for leaf in followed if leaf.is_floating_point()), followed[0])
 
         def follow(s: Tensor) -> Tensor:
             both_float = s.is_floating_point() and like.is_floating_point()
@@ -111,9 +112,10 @@ class Recurrent(nn.Module):
         return map_tree(follow, state)
 
     def _check_features(self, x: Tree) -> None:
+        """Require (T, B, I) of a cell that says its ``input_size``; without the batch, x would broadcast."""
         size = getattr(self.cell, "input_size", None)
-        is_features = isinstance(x, Tensor) and x.dim() == 3 and x.is_floating_point()
-        if isinstance(size, int) and is_features and x.shape[-1] != size:
+        is_features = isinstance(x, Tensor) and x.dim() in (2, 3) and x.is_floating_point()
+        if isinstance(size, int) and is_features and (x.dim() == 2 or x.shape[-1] != size):
             order = "(B, T, I)" if self.batch_first else "(T, B, I)"
             shape = tuple(x.transpose(0, 1).shape if self.batch_first else x.shape)
             raise InputError(f"x: expected {order} with I = input_size = {size}, got {shape}.")
@@ -124,13 +126,28 @@ class Recurrent(nn.Module):
         return ", ".join([f"{name}=True" for name in options] + [f"backend={self.backend!r}"])
 
 
-def swap_time_and_batch(tree: Tree | None) -> Tree | None:
-    """(B, T, ...) to (T, B, ...) and back, for every tensor of a tree."""
-    if tree is None:
-        return None
-    for leaf in leaves(tree):
-        if isinstance(leaf, Tensor) and leaf.dim() < 2:
+def time_first(x: Tree, mask: Any, reset: Any) -> tuple[Tree, Any, Any]:
+    """The arguments of a ``batch_first`` layer, (B, T, ...), with time first.
+
+    Raises:
+        InputError: they differ in B or T, told in the order in which they were given.
+        InputTypeError: x is not a tensor or a (nested) tuple of tensors.
+    """
+    named = [] if x is None else named_leaves(x, "x")
+    named += [(name, v) for name, v in (("mask", mask), ("reset", reset)) if isinstance(v, Tensor)]
+    for name, leaf in named:
+        if leaf.dim() < 2:
+            raise InputError(f"{name}: expected (B, T, ...) with batch_first=True, got {tuple(leaf.shape)}.")
+        if leaf.shape[:2] != named[0][1].shape[:2]:
             raise InputError(
-                f"x, mask, reset: expected (B, T, ...) with batch_first=True, got {tuple(leaf.shape)}."
+                f"{name}: expected (B, T) = {tuple(named[0][1].shape[:2])} with batch_first=True, "
+                f"as in {named[0][0]}, got {tuple(leaf.shape[:2])}."
             )
+    x = None if x is None else swap_time_and_batch(x)
+    mask, reset = (v.transpose(0, 1) if isinstance(v, Tensor) else v for v in (mask, reset))
+    return x, mask, reset
+
+
+def swap_time_and_batch(tree: Tree) -> Tree:
+    """(B, T, ...) to (T, B, ...) and back, for every tensor of a tree."""
     return map_tree(lambda leaf: leaf.transpose(0, 1), tree)

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core import InputError, InputTypeError, Tree, select, valid_steps
+from ..core import InputError, InputTypeError, Tree, describe, select, valid_steps
 from .bidirectional import Bidirectional
-from .recurrent import Recurrent, swap_time_and_batch
+from .recurrent import Recurrent, time_first
 
 
 class Stack(nn.Module):
@@ -54,8 +54,8 @@ class Stack(nn.Module):
         backend: str = "auto",
     ):
         super().__init__()
-        if not 0 <= dropout <= 1:
-            raise InputError(f"dropout: expected a probability from 0 to 1, got {dropout}.")
+        if not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
+            raise InputError(f"dropout: expected a probability from 0 to 1, got {dropout!r}.")
         self.batch_first = batch_first
         self.bidirectional = bidirectional
         self.residual = residual
@@ -66,7 +66,8 @@ class Stack(nn.Module):
                 return Recurrent(made, backend=backend)
             if not (isinstance(made, tuple | list) and len(made) == 2):
                 raise InputError(
-                    "cells: expected pairs (forward cell, backward cell) with bidirectional=True."
+                    "cells: expected pairs (forward cell, backward cell) with bidirectional=True, "
+                    f"got {type(made).__name__}."
                 )
             return Bidirectional(*made, merge=merge, backend=backend)
 
@@ -74,25 +75,29 @@ class Stack(nn.Module):
             if not len(cells):
                 raise InputError("cells: expected at least one cell, got an empty list.")
             if num_layers not in (None, len(cells)):
-                raise InputError(
-                    f"num_layers: expected {len(cells)}, one a cell of the list, got {num_layers}."
-                )
+                raise InputError(f"num_layers: expected {len(cells)}, one a cell of the list, got {num_layers}.")
             self.layers = nn.ModuleList(layer(made) for made in cells)
+            self.output_size: int | None = None  # features of the outputs; unknown of a list of cells
             return
         if not callable(cells) or isinstance(cells, nn.Module):
             raise InputTypeError(
                 f"cells: expected a factory (input_size) -> cell or a list, got {type(cells).__name__}."
             )
-        if input_size is None or input_size < 1 or num_layers is None or num_layers < 1:
+        if not (isinstance(input_size, int) and isinstance(num_layers, int) and min(input_size, num_layers) > 0):
             raise InputError(
                 "input_size, num_layers: expected whole numbers of at least 1 with a factory of cells, "
-                f"got {input_size} and {num_layers}."
+                f"got {input_size!r} and {num_layers!r}."
             )
         self.layers = nn.ModuleList()
         for _ in range(num_layers):
             built = layer((cells(input_size), cells(input_size)) if bidirectional else cells(input_size))
             self.layers.append(built)
             input_size = _output_size(built, input_size)
+        self.output_size = input_size
+
+    def initial_state(self, batch_size: int) -> tuple[Tree, ...]:
+        """The state before the first step: every layer's own."""
+        return tuple(layer.initial_state(batch_size) for layer in self.layers)  # type: ignore[operator]
 
     def forward(
         self,
@@ -108,16 +113,20 @@ class Stack(nn.Module):
         Returns:
             The last layer's outputs, and every layer's state.
         """
-        if not isinstance(x, Tensor) or x.dim() < 2:
-            raise InputTypeError("x: expected a tensor (T, B, ...), or (B, T, ...) with batch_first=True.")
+        if not isinstance(x, Tensor):
+            raise InputTypeError(f"x: expected a tensor, got {type(x).__name__}.")
+        if x.dim() < 2:
+            order = "(B, T, ...)" if self.batch_first else "(T, B, ...)"
+            raise InputError(f"x: expected {order}, got {tuple(x.shape)}.")
         if state is None:
             state = (None,) * len(self.layers)
         if not isinstance(state, tuple) or len(state) != len(self.layers):
             raise InputError(
-                f"state: expected a tuple with one state for each of the {len(self.layers)} layers."
+                f"state: expected a tuple with one state for each of the {len(self.layers)} layers, "
+                f"got {describe(state)}."
             )
         if self.batch_first:
-            x, mask, reset = x.transpose(0, 1), swap_time_and_batch(mask), swap_time_and_batch(reset)
+            x, mask, reset = time_first(x, mask, reset)
         valid = valid_steps(*x.shape[:2], lengths=lengths, mask=mask, device=x.device)
         ends = []
         for depth, layer in enumerate(self.layers):
@@ -138,12 +147,16 @@ class Stack(nn.Module):
 
 
 def _output_size(layer: nn.Module, input_size: int) -> int:
-    """Features of a layer's outputs, found by running one step (the random state is left as it was)."""
+    """Features of a layer's outputs, found by running one step (which leaves no trace: the random state is
+    put back, and nothing learns from this step as a batch norm would in training).
+    """
     like = next(layer.parameters(), torch.empty(0))
+    modes = {module: module.training for module in layer.modules()}
+    layer.eval()
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         outputs, _ = layer(torch.zeros(1, 1, input_size, device=like.device, dtype=like.dtype))
+    for module, training in modes.items():
+        module.training = training
     if not isinstance(outputs, Tensor):
-        raise InputTypeError(
-            "cells: expected cells whose output is one tensor, to feed the next layer, got a tuple."
-        )
+        raise InputTypeError("cells: expected cells whose output is one tensor, to feed the next layer, got a tuple.")
     return int(outputs.shape[-1])

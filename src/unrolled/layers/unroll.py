@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..core import InputError, Step, Tree, UnsupportedStep, run_reference, settle
+from ..core import InputError, InputTypeError, Step, Tree, UnsupportedStep, run_reference, settle
 
 BACKENDS = ("auto", "reference", "plan", "compiled")
 AVAILABLE = ("auto", "reference")
@@ -38,8 +38,8 @@ def unroll(
         mask: True = valid. Where it is False the state is held and the output is zero; what stands in the
             padding, even NaN, changes nothing. With ``lengths`` too, a step is valid where both say so.
         reset: True = before this step the state is replaced by ``reset_state``. Under ``reverse`` the same
-            flag still marks where an episode begins: the state is replaced after processing step t. A masked
-            step ignores its reset.
+            flag still marks where an episode begins: after processing step t the state is replaced before
+            the next valid step; the state returned is never a replaced one. A masked step ignores its reset.
         reset_state: by default the state passed in.
         reverse: from the last step to the first; outputs stay in the order of x.
         truncated_bptt_steps: detach the state every k steps, so gradients reach back at most k steps.
@@ -71,9 +71,7 @@ def unroll(
     """
     check_backend(backend)
     if not callable(step):
-        raise InputError(
-            f"step: expected a function (x, state) -> (output, state), got {type(step).__name__}."
-        )
+        raise InputTypeError(f"step: expected a function (x, state) -> (output, state), got {type(step).__name__}.")
     run = settle(
         x,
         state,

@@ -1,0 +1,7 @@
+"""``python -m unrolled``."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

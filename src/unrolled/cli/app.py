@@ -1,0 +1,185 @@
+"""The commands."""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..tasks.text.options import DataOptions, ModelOptions, SamplingOptions, TextOptions
+from ..training.options import TrainingOptions
+from .errors import UsageProblem, run
+from .options import build, flag, used, with_options
+
+app = typer.Typer(
+    name="unrolled",
+    help="Recurrent neural networks: train one on your data, let it write, measure it.",
+    epilog="Begin with: unrolled train text. In two minutes it learns to write Python.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+train = typer.Typer(help="Train a model: name the task.", no_args_is_help=True)
+app.add_typer(train, name="train")
+
+Run = Annotated[Path, typer.Argument(help="A run folder that `unrolled train` made.", show_default=False)]
+OwnCell = Annotated[
+    str | None,
+    typer.Option(
+        "--cell",
+        help="path.py:ClassName once more, for a run made with a cell of your own.",
+        show_default=False,
+    ),
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; the exit code is 0, 1 for a failure, 2 for wrong usage, 130 when interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    border = given.index("--") if "--" in given else len(given)
+    debug = "--debug" in given[:border]
+    given = [word for place, word in enumerate(given) if word != "--debug" or place >= border]
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows another
+    return run(lambda: app(given, prog_name="unrolled", standalone_mode=False) or 0, debug)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        print(f"unrolled {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _unrolled(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error came from (anywhere on the line).")
+    ] = False,
+) -> None:
+    pass
+
+
+@train.command("text")
+@with_options(("Data", DataOptions), ("Model", ModelOptions), ("Training", TrainingOptions))
+def train_text(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Files and folders of UTF-8 text; none: the source of Python's standard library.",
+            show_default=False,
+            metavar="[FILES OR FOLDERS]...",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The run folder to make. \\[default: runs/text-DATE-TIME]",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", help="Go on with this run, exactly as if it had not stopped.", show_default=False),
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write figures for TensorBoard into the run folder too.")
+    ] = False,
+    **given: Any,
+) -> int:
+    """Train a language model on any text.
+
+    With no path it learns from well-written modules of Python's own standard library, so it needs no
+    download. The run folder holds the options, the figures, the weights and a plot of the loss.
+
+    Examples:
+    unrolled train text
+
+    unrolled train text book.txt --minutes 10 --hidden-size 384 --output runs/book
+
+    unrolled train text src/ --tokenizer bpe --cell gru --layers 2
+
+    unrolled train text book.txt --cell my_cell.py:MyCell
+
+    unrolled train text --resume runs/book
+    """
+    options = used(given)
+    if resume is not None:
+        refused = [flag(name) for name in options if name not in ("cell", "steps")]
+        refused += ["--output"] * (output is not None) + [str(path) for path in paths or ()]
+        if refused:
+            raise UsageProblem(
+                f"--resume: expected nothing but --cell and --steps beside it, got {' '.join(refused)}; "
+                "the other options are those of the run."
+            )
+    elif "steps" in options:
+        if "minutes" in options:
+            raise UsageProblem("--steps, --minutes: expected one of the two, got both.")
+        given["minutes"] = None
+    settings = build(TextOptions, given)
+
+    from . import text
+
+    if resume is not None:
+        return text.resume(resume, options.get("cell"), options.get("steps"), tensorboard)
+    folder = output or Path("runs") / f"text-{datetime.now():%Y%m%d-%H%M%S}"
+    return text.train(paths or [], folder, settings, tensorboard)
+
+
+@app.command()
+@with_options(("Sampling", SamplingOptions))
+def generate(
+    run: Run,
+    prompt: Annotated[str, typer.Option("--prompt", "-p", help="The text to go on from.", show_default=False)] = "",
+    weights: Annotated[
+        str,
+        typer.Option("--weights", help="best (on validation) or last.", autocompletion=lambda: ["best", "last"]),
+    ] = "best",
+    cell: OwnCell = None,
+    **given: Any,
+) -> int:
+    """Let a trained language model write.
+
+    Examples:
+    unrolled generate runs/book --prompt "It was a dark"
+
+    unrolled generate runs/book --temperature 0.5 --top-p 0.9 --seed 7 --length 2000
+    """
+    options = build(SamplingOptions, given)
+
+    from . import text
+
+    return text.generate(run, prompt, weights, cell, options)
+
+
+@app.command()
+def evaluate(
+    run: Run,
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Files and folders of UTF-8 text.", show_default=False, metavar="FILES..."),
+    ],
+    weights: Annotated[
+        str,
+        typer.Option("--weights", help="best (on validation) or last.", autocompletion=lambda: ["best", "last"]),
+    ] = "best",
+    cell: OwnCell = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> int:
+    """Measure a trained language model on a text: loss, perplexity, bits per character.
+
+    Example:
+    unrolled evaluate runs/book other-book.txt
+    """
+    from . import text
+
+    return text.evaluate(run, files, weights, cell, as_json)

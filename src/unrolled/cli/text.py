@@ -1,0 +1,86 @@
+"""The text task's commands: call it, and print what came out."""
+
+import json
+import sys
+from pathlib import Path
+
+from ..core import InputError
+from ..tasks.text.options import SamplingOptions, TextOptions
+from ..tasks.text.task import TextRun, Training, known_words
+from ..tasks.text.task import resume as resume_training
+from ..tasks.text.task import train as run_training
+from ..training.loop import Observer
+from .progress import make_display, printable
+
+FINAL_SAMPLE = 600  # characters
+
+
+def train(paths: list[Path], output: Path, options: TextOptions, tensorboard: bool) -> int:
+    """Train, showing how it goes."""
+    observers = _observers(tensorboard)
+    if options.training.steps is None:
+        print(f"measuring how many steps fit into {options.training.minutes:g} minutes ...", file=sys.stderr)
+    return _report(run_training(paths, output, options, observers), options.model.cell)
+
+
+def resume(run: Path, cell: str | None, steps: int | None, tensorboard: bool) -> int:
+    """Go on, showing how it goes."""
+    return _report(resume_training(run, cell=cell, steps=steps, observers=_observers(tensorboard)), cell)
+
+
+def generate(run: Path, prompt: str, weights: str, cell: str | None, options: SamplingOptions) -> int:
+    """Print the prompt and what the model writes after it, as it is written."""
+    model = TextRun(run, cell=cell, weights=weights)
+    pieces = model.write(prompt, **options.model_dump())
+    clean = printable if sys.stdout.isatty() else str
+    print(clean(prompt), end="", flush=True)
+    for piece in pieces:
+        print(clean(piece), end="", flush=True)
+    print(flush=True)
+    return 0
+
+
+def evaluate(run: Path, files: list[Path], weights: str, cell: str | None, as_json: bool) -> int:
+    """Print the figures."""
+    figures = TextRun(run, cell=cell, weights=weights).evaluate(files)
+    if as_json:
+        print(json.dumps(figures))
+        return 0
+    print(f"loss                {figures['loss']:.4f} nats a token")
+    print(f"perplexity          {figures['perplexity']:.4f} a token")
+    print(f"bits per character  {figures['bits_per_character']:.4f}")
+    print(f"characters          {figures['characters']:,.0f}")
+    return 0
+
+
+def _observers(tensorboard: bool) -> list[Observer]:
+    display = make_display()
+    if not tensorboard:
+        return [display]
+    from ..training.tensorboard import TensorBoard
+
+    return [display, TensorBoard()]
+
+
+def _report(training: Training, cell: str | None) -> int:
+    folder, outcome = training.folder, training.outcome
+    own = f" --cell {cell}" if cell and ":" in cell else ""
+    if not outcome.finished:
+        print(
+            f"Stopped after step {outcome.step} of {outcome.steps}, and saved. "
+            f"Go on with: unrolled train text --resume {folder}{own}"
+        )
+        return 128 + 2
+    best = outcome.best
+    if best is None:
+        raise InputError("expected an evaluation in the run, got none.")
+    print(
+        f"\nBest validation loss {best['validation_loss']:.4f} nats a token, "
+        f"{best['bits_per_character']:.4f} bits per character, at step {best['step']} of {outcome.steps}."
+    )
+    sample = "".join(TextRun(folder, cell=cell if own else None).write(length=FINAL_SAMPLE, seed=0))
+    share = known_words(sample, training.corpus.text)
+    print(f"A sample ({share:.0%} of its words occur in the corpus):\n\n{printable(sample)}\n")
+    print(f"Run folder  {folder}\nLoss plot   {folder / 'loss.svg'}")
+    print(f"Write more  unrolled generate {folder}{own}")
+    return 0

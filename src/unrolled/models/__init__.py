@@ -1,0 +1,5 @@
+"""Models made of recurrent layers."""
+
+from .language_model import LanguageModel
+
+__all__ = ["LanguageModel"]

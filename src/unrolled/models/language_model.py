@@ -1,0 +1,69 @@
+"""The language model: what comes next, given all that came before."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from ..core import Tree
+from ..layers import Stack
+
+
+class LanguageModel(nn.Module):
+    """Tokens in, logits of the next token out: o(t) = V h(t) + c, with h(t) from layers of any cell.
+
+    Args:
+        vocabulary_size: number of tokens V.
+        cell: a factory ``(input_size) -> cell``.
+        embedding_size: features of a token's vector.
+        num_layers: recurrent layers.
+        dropout: probability of zeroing a feature of the embedding, between layers, and before the output.
+        residual: add a layer's input to its output where the sizes allow it.
+        backend: as in :func:`unrolled.unroll`.
+
+    Shape:
+        tokens (T, B) of whole numbers below V, logits (T, B, V); the state is that of :class:`unrolled.Stack`.
+
+    Reference:
+        Mikolov et al. 2010, Recurrent neural network based language model; dropout: Zaremba et al. 2014,
+        arXiv:1409.2329.
+
+    Example:
+        >>> import torch
+        >>> from unrolled.cells import LSTM
+        >>> model = LanguageModel(50, lambda size: LSTM(size, 16), embedding_size=8, num_layers=2)
+        >>> logits, state = model(torch.randint(50, (20, 4)))
+        >>> logits.shape
+        torch.Size([20, 4, 50])
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        cell: Callable[[int], nn.Module],
+        embedding_size: int,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        residual: bool = False,
+        backend: str = "auto",
+    ):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, embedding_size)
+        self.dropout = nn.Dropout(dropout)
+        self.layers = Stack(cell, embedding_size, num_layers, dropout=dropout, residual=residual, backend=backend)
+        assert self.layers.output_size is not None  # known of a stack that a factory made
+        self.output = nn.Linear(self.layers.output_size, vocabulary_size)
+
+    def initial_state(self, batch_size: int) -> Tree:
+        """The state before the first token of every row."""
+        return self.layers.initial_state(batch_size)
+
+    def forward(self, tokens: Tensor, state: Tree | None = None, *, mask: Tensor | None = None) -> tuple[Tensor, Tree]:
+        """Logits of the token after each of these, and the state after the last.
+
+        Args:
+            tokens: (T, B).
+            state: by default the initial state.
+            mask: (T, B), True = valid; elsewhere the state is held and the logits mean nothing.
+        """
+        hidden, state = self.layers(self.dropout(self.embedding(tokens)), state, mask=mask)
+        return self.output(self.dropout(hidden)), state

@@ -1,0 +1,90 @@
+"""Cells by the name that a user gives: one of the library's, or ``path.py:ClassName`` of one's own."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import nn
+
+from .. import cells
+from ..core import DataError, InputError, UnrolledError
+
+NAMED: dict[str, type[nn.Module]] = {
+    "elman": cells.Elman,
+    "general": cells.GeneralRNN,
+    "gru": cells.GRU,
+    "jordan": cells.Jordan,
+    "lstm": cells.LSTM,
+    "output-feedback": cells.OutputFeedback,
+}
+
+
+def is_own(choice: str) -> bool:
+    """Whether the choice names a file of the user's, which only the user may ask to run."""
+    return ":" in choice
+
+
+def cell_factory(choice: str, hidden_size: int) -> Callable[[int], nn.Module]:
+    """A factory ``(input_size) -> cell`` for a name, or for ``path.py:ClassName``, which is run.
+
+    Raises:
+        InputError: an unknown name, or a choice that is not of these forms.
+        DataError: the file is missing, fails to run, or has no such class.
+    """
+    if not is_own(choice):
+        if choice not in NAMED:
+            raise InputError(
+                f"--cell: expected one of {', '.join(sorted(NAMED))}, or path.py:ClassName of your own, got {choice!r}."
+            )
+        return lambda input_size: NAMED[choice](input_size, hidden_size)
+    made = _load(choice)
+
+    def factory(input_size: int) -> nn.Module:
+        try:
+            return made(input_size, hidden_size)
+        except UnrolledError:
+            raise
+        except Exception as error:
+            raise DataError(
+                f"--cell {choice}: {choice.rpartition(':')[2]}({input_size}, {hidden_size}) failed: "
+                f"{type(error).__name__}: {error}. It is called with (input_size, hidden_size)."
+            ) from error
+
+    return factory
+
+
+def _load(choice: str) -> Callable[[int, int], nn.Module]:
+    path_text, _, name = choice.rpartition(":")
+    path = Path(path_text)
+    if path.suffix != ".py" or not name.isidentifier():
+        raise InputError(f"--cell: expected path.py:ClassName, got {choice!r}.")
+    if not path.is_file():
+        raise DataError(f"--cell {choice}: there is no file {path}.")
+    spec = importlib.util.spec_from_file_location(f"_unrolled_own_{path.stem}", path)
+    assert spec is not None  # a .py file always has a loader
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and pickling look it up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        line = _line_in(path, error)
+        raise DataError(f"--cell {choice}: {path}{line} failed: {type(error).__name__}: {error}.") from error
+    made = getattr(module, name, None)
+    if made is None:
+        raise DataError(f"--cell {choice}: {path} defines no {name}.")
+    if not callable(made):
+        raise DataError(f"--cell {choice}: expected {name} to be a class, got {type(made).__name__}.")
+    return made  # type: ignore[no-any-return]
+
+
+def _line_in(path: Path, error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f":{error.lineno}"
+    trace, line = error.__traceback__, None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f":{line}" if line else ""

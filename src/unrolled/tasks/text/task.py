@@ -1,0 +1,310 @@
+"""The text task as Python sees it: ``train``, ``resume``, and ``load`` for a run to write with or to measure."""
+
+import math
+import platform
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from ... import __version__
+from ...core import CheckpointError, DataError, InputError
+from ...models import LanguageModel
+from ...training.checkpoint import load_checkpoint
+from ...training.loop import Observer, Outcome, measure_steps
+from ...training.loop import train as run_training
+from ...training.randomness import seed_everything
+from ...training.run_folder import RunFolder
+from ..cells import cell_factory, is_own
+from .corpus import Corpus, read_corpus
+from .options import DataOptions, ModelOptions, SamplingOptions, TextOptions
+from .problem import TextProblem, Windows, mean_loss
+from .sampling import write
+from .tokenizers import Tokenizer, check_alphabet, dump_tokenizer, load_tokenizer, make_tokenizer
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training run that has ended, or was interrupted."""
+
+    folder: Path
+    outcome: Outcome
+    corpus: Corpus
+
+
+def train(
+    paths: Sequence[str | Path],
+    output: str | Path,
+    options: TextOptions | None = None,
+    observers: Sequence[Observer] = (),
+) -> Training:
+    """Train a language model on files and folders of text, into a new run folder.
+
+    Args:
+        paths: files and folders; none for the source of Python's standard library.
+        output: the run folder to make.
+        options: of data, model and training.
+        observers: are told of every step and evaluation.
+
+    Raises:
+        DataError: the corpus or the output folder cannot be used.
+        InputError: an option cannot be used.
+        NonFiniteError: training left the finite numbers.
+
+    Example:
+        >>> from unrolled.tasks import text
+        >>> from unrolled.tasks.text.options import TextOptions
+        >>> options = TextOptions.model_validate(
+        ...     {"model": {"hidden_size": 8}, "data": {"window": 8, "batch_size": 2}, "training": {"steps": 3}}
+        ... )
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     corpus = pathlib.Path(folder, "rhyme.txt")
+        ...     _ = corpus.write_text("one two three four five, once I caught a fish alive. " * 9)
+        ...     run = text.train([corpus], pathlib.Path(folder, "run"), options)
+        ...     written = "".join(text.load(run.folder).write("one ", length=20))
+        >>> run.outcome.finished, len(written)
+        (True, 20)
+    """
+    options = options or TextOptions()
+    corpus = read_corpus(paths)
+    tokenizer = make_tokenizer(options.data.tokenizer, corpus.text, options.data.vocabulary_size)
+    settled = _settle(options)
+    torch.set_num_threads(settled.training.threads or torch.get_num_threads())
+    if settled.training.steps is None:
+        spare = _problem(settled, corpus, tokenizer)
+        steps = measure_steps(spare, settled.training, settled.training.minutes or 1)
+        settled = settled.model_copy(update={"training": settled.training.model_copy(update={"steps": steps})})
+    problem = _problem(settled, corpus, tokenizer)
+    alphabet = "".join(sorted(set(corpus.text)))
+    config = {
+        "task": "text",
+        "made_with": {
+            "unrolled": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        "corpus": {
+            "paths": [str(Path(path).resolve()) for path in paths],
+            "files": len(corpus.files),
+            "skipped": len(corpus.skipped),
+            "characters": len(corpus.text),
+            "sha256": corpus.sha256,
+        },
+        "options": settled.model_dump(),
+    }
+    folder = RunFolder.create(output, config, {"tokenizer.json": dump_tokenizer(tokenizer, alphabet)})
+    return Training(folder.path, run_training(problem, settled.training, folder, observers), corpus)
+
+
+def resume(
+    run: str | Path, *, cell: str | None = None, steps: int | None = None, observers: Sequence[Observer] = ()
+) -> Training:
+    """Go on with a run that was interrupted, or killed: it ends as if it had never stopped, bit for bit.
+
+    Args:
+        run: the run folder.
+        cell: ``path.py:ClassName`` once more, for a run with a cell of one's own.
+        steps: a new number of steps for the whole run, to train longer (the schedule stretches with it).
+        observers: are told of every step and evaluation.
+
+    Raises:
+        CheckpointError: the folder is not a run of text, or its checkpoint is damaged.
+        DataError: the corpus is not what it was.
+    """
+    folder = _open(run)
+    options = _options_of(folder)
+    if steps is not None and steps != options.training.steps:
+        options = options.model_copy(update={"training": options.training.model_copy(update={"steps": steps})})
+    options = _with_cell(options, cell, folder)
+    recorded = folder.config["corpus"]
+    corpus = read_corpus(recorded["paths"])
+    if corpus.sha256 != recorded["sha256"]:
+        where = ", ".join(recorded["paths"]) or "Python's standard library"
+        raise DataError(
+            f"{folder.path}: expected the corpus that the run began with, but {where} has changed since "
+            "(its hash differs); restore it, or start a new run."
+        )
+    tokenizer, _ = _tokenizer_of(folder)
+    torch.set_num_threads(options.training.threads or torch.get_num_threads())
+    problem = _problem(options, corpus, tokenizer)
+    folder.update({**folder.config, "options": options.model_dump()})
+    return Training(folder.path, run_training(problem, options.training, folder, observers), corpus)
+
+
+class TextRun:
+    """A trained language model: it writes, and it can be measured on other text.
+
+    Args:
+        run: the run folder.
+        cell: ``path.py:ClassName`` once more, for a run with a cell of one's own.
+        weights: ``"best"`` on validation, or ``"last"``.
+
+    Raises:
+        CheckpointError: the folder is not a run of text, or a file in it is damaged.
+    """
+
+    def __init__(self, run: str | Path, *, cell: str | None = None, weights: str = "best"):
+        folder = _open(run)
+        options = _with_cell(_options_of(folder), cell, folder)
+        self.tokenizer, self.alphabet = _tokenizer_of(folder)
+        self.model = _model(options.model, self.tokenizer.size)
+        if weights not in ("best", "last"):
+            raise InputError(f"--weights: expected best or last, got {weights!r}.")
+        if weights == "best" and not folder.best.exists() and folder.last.exists():
+            raise CheckpointError(
+                f"{folder.path}: has no best weights yet, it stopped before its first evaluation; "
+                "go on with --resume, or use --weights last."
+            )
+        file = folder.best if weights == "best" else folder.last
+        tensors = load_checkpoint(file).tensors
+        if weights == "last":
+            tensors = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
+        try:
+            self.model.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise CheckpointError(f"{file}: does not fit the model in config.json ({error}).") from error
+        self.model.eval()
+
+    def write(self, prompt: str = "", **sampling: Any) -> Iterator[str]:
+        """Go on from a prompt, piece by piece; the options are those of ``SamplingOptions``.
+
+        Raises:
+            DataError: the prompt has characters that the model has never seen.
+            InputError: an option is out of range.
+        """
+        try:
+            options = SamplingOptions(**sampling)
+        except ValidationError as error:
+            raise InputError(str(error)) from error
+        check_alphabet(prompt, self.alphabet, "the prompt")
+        return write(self.model, self.tokenizer, prompt, **options.model_dump())
+
+    def evaluate(self, paths: Sequence[str | Path]) -> dict[str, float]:
+        """Loss in nats a token, perplexity and bits a character, on files and folders of text.
+
+        Raises:
+            DataError: the text cannot be read, is too short, or has characters without a token.
+        """
+        corpus = read_corpus(paths)
+        tokens = self.tokenizer.encode(corpus.text)
+        if len(tokens) < 2:
+            raise DataError(f"expected text of at least 2 tokens to evaluate, got {len(tokens)}.")
+        loss = mean_loss(self.model, tokens)
+        return {
+            "loss": loss,
+            "perplexity": math.exp(min(loss, 700.0)),
+            "bits_per_character": loss * _tokens_per_character(self.tokenizer, corpus.text, len(tokens)) / math.log(2),
+            "characters": len(corpus.text),
+        }
+
+
+load = TextRun
+
+
+def known_words(written: str, corpus: str) -> float:
+    """The share of the words of a written text that occur in the corpus (the last, perhaps cut, is left out)."""
+    words = re.findall(r"\w+", written)[:-1]
+    known = set(re.findall(r"\w+", corpus))
+    return sum(word in known for word in words) / len(words) if words else 0.0
+
+
+def _settle(options: TextOptions) -> TextOptions:
+    """Options with the threads recorded and the cell's path made absolute, so that a run can be resumed."""
+    training = options.training.model_copy(update={"threads": options.training.threads or torch.get_num_threads()})
+    model = options.model
+    if is_own(model.cell):
+        path, _, name = model.cell.rpartition(":")
+        model = model.model_copy(update={"cell": f"{Path(path).resolve()}:{name}"})
+    return options.model_copy(update={"training": training, "model": model})
+
+
+def _problem(options: TextOptions, corpus: Corpus, tokenizer: Tokenizer) -> TextProblem:
+    """Seed everything, make the model, cut the text: the same, each time that it is called."""
+    device = _device(options.training.device)
+    train_tokens, validation, ratio = _split(corpus.text, tokenizer, options.data)
+    windows = Windows.cut(train_tokens, options.data, options.training.seed)
+    seed_everything(options.training.seed)
+    model = _model(options.model, tokenizer.size).to(device)
+    return TextProblem(model, windows, validation, ratio, tokenizer)
+
+
+def _split(text: str, tokenizer: Tokenizer, data: DataOptions) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Training tokens, validation tokens, and the tokens a character of the latter."""
+    border = len(text) - max(1, round(len(text) * data.validation_share))
+    held_out = text[border:]
+    validation = tokenizer.encode(held_out)
+    if len(validation) < 2:
+        raise DataError(
+            f"the corpus of {len(text)} characters leaves {len(validation)} tokens for validation, expected at "
+            "least 2; give more text, or a larger --validation-share."
+        )
+    return (
+        tokenizer.encode(text[:border]),
+        validation,
+        _tokens_per_character(tokenizer, held_out, len(validation)),
+    )
+
+
+def _tokens_per_character(tokenizer: Tokenizer, text: str, tokens: int) -> float:
+    """Of the tokens that are predicted (all but the first), over the characters that they spell."""
+    first = tokenizer.encode(text[:1])
+    return (tokens - len(first)) / max(1, len(text) - 1) if tokens > len(first) else 1.0
+
+
+def _model(options: ModelOptions, vocabulary_size: int) -> LanguageModel:
+    return LanguageModel(
+        vocabulary_size,
+        cell_factory(options.cell, options.hidden_size),
+        options.embedding_size,
+        options.layers,
+        options.dropout,
+        options.residual,
+    )
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"--device: expected a device of this machine, got {name!r} ({reason}).") from error
+    return device
+
+
+def _open(run: str | Path) -> RunFolder:
+    folder = RunFolder(run)
+    if folder.config.get("task") != "text":
+        raise CheckpointError(f"{folder.path}: expected a run of text, got one of {folder.config.get('task')!r}.")
+    return folder
+
+
+def _options_of(folder: RunFolder) -> TextOptions:
+    try:
+        return TextOptions.model_validate(folder.config["options"])
+    except (KeyError, ValidationError) as error:
+        reason = str(error).replace("\n", " ")
+        raise CheckpointError(f"{folder.path / 'config.json'}: damaged ({reason}).") from error
+
+
+def _tokenizer_of(folder: RunFolder) -> tuple[Tokenizer, str]:
+    return load_tokenizer(folder.read_text("tokenizer.json"), str(folder.path / "tokenizer.json"))
+
+
+def _with_cell(options: TextOptions, cell: str | None, folder: RunFolder) -> TextOptions:
+    """The options with the cell that the user names now: a path in a run folder is never run by itself."""
+    recorded = options.model.cell
+    if is_own(recorded) and cell is None:
+        raise InputError(
+            f"--cell: {folder.path} was made with a cell of your own; name it again to run it: --cell {recorded}"
+        )
+    if not is_own(recorded):
+        if cell not in (None, recorded):
+            raise InputError(f"--cell: expected {recorded}, with which {folder.path} was made, got {cell!r}.")
+        return options
+    return options.model_copy(update={"model": options.model.model_copy(update={"cell": cell})})
