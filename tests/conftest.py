@@ -10,7 +10,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # two workers with two threads each wou
     torch.set_num_threads(1)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-torch.utils.deterministic.fill_uninitialized_memory = True
+torch.use_deterministic_algorithms(True)  # without it the next line does nothing
+torch.utils.deterministic.fill_uninitialized_memory = True  # torch.empty gives NaN
 
 DATA = Path(os.environ.get("UNROLLED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -27,3 +28,13 @@ def real_data():
         return path
 
     return find
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A test of real data that skips although the data are there has not been run: that is a failure."""
+    report = yield
+    if report.skipped and DATA.is_dir() and "real_data" in getattr(item, "fixturenames", ()):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although {DATA} is there: {report.longrepr}"
+    return report

@@ -87,6 +87,7 @@ def test_one_layer(kind, bias):
     loss, loss_torch = (outputs * weights).sum(), (expected * weights).sum()
     ends = list(state) if kind == "lstm" else [state]
     ends_torch = list(end) if kind == "lstm" else [end]
+    assert len(ends) == len(ends_torch)
     for a, b, w in zip(ends, ends_torch, end_weights, strict=False):
         close(a, b[0])
         loss, loss_torch = loss + (a * w).sum(), loss_torch + (b[0] * w).sum()

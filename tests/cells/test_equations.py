@@ -194,7 +194,7 @@ def test_unit_form_with_summed_cross_entropy_and_its_back_propagation_by_hand():
     close(h0.grad, torch.from_numpy(from_later))
 
 
-def test_recurrent_layer_with_feedforward_output_after_K_steps():
+def test_recurrent_layer_with_feedforward_output_after_k_steps():
     cell = randomised(Elman(2, 4, output_size=3, output_nonlinearity="sigmoid"))
     x = rand(T, B, 2)
     output = Recurrent(cell)(x)[0][-1]

@@ -6,6 +6,7 @@ from torch.func import functional_call
 
 from unrolled import Cell, Recurrent, cells, unroll
 from unrolled.cells import GRU, LSTM, Elman, GeneralRNN, Jordan, OutputFeedback
+from unrolled.core import leaves
 
 T, B = 4, 3
 LENGTHS = [4, 2, 3]
@@ -38,8 +39,7 @@ def test_cell_through_recurrent(name, ragged, reverse):
     layer = Recurrent(MAKE[name](), reverse=reverse).double()
     names = [n for n, _ in layer.named_parameters()]
     parameters = [rand(*p.shape) for p in layer.parameters()]
-    sizes = layer.cell.state_size
-    start = [rand(B, size) for size in (sizes if isinstance(sizes, tuple) else (sizes,))]
+    start = [rand(*s.shape) for s in leaves(layer.initial_state(B))]
     options = {"lengths": LENGTHS, "reset": RESET} if ragged else {}
 
     def run(x, *rest):
@@ -55,7 +55,9 @@ def test_cell_through_recurrent(name, ragged, reverse):
 def test_unroll_and_what_its_step_closes_over(reverse):
     torch.manual_seed(6)
 
-    def run(x, h, a, h_again, a_again, W, U, v):
+    def run(x, h, a, h_again, a_again, *weights):
+        W, U, v = weights
+
         def step(x, state):
             h, a = state
             h = torch.tanh(h @ W + x @ U + a[:, None] * v)
@@ -72,9 +74,9 @@ def test_unroll_and_what_its_step_closes_over(reverse):
 
 def test_second_derivatives():
     torch.manual_seed(7)
-    W = rand(3, 3)
+    w = rand(3, 3)
 
-    def run(x, h, W):
-        return unroll(lambda x, h: (torch.tanh(h @ W + x),) * 2, x, h, lengths=[2, 1, 2])
+    def run(x, h, w):
+        return unroll(lambda x, h: (torch.tanh(h @ w + x),) * 2, x, h, lengths=[2, 1, 2])
 
-    assert torch.autograd.gradgradcheck(run, (rand(2, B, 3), rand(B, 3), W))
+    assert torch.autograd.gradgradcheck(run, (rand(2, B, 3), rand(B, 3), w))

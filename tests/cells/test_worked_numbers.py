@@ -119,7 +119,7 @@ def test_back_through_time_by_hand_equals_recurrent():
 def test_back_through_time_by_hand_equals_unroll():
     names = ("W_xh", "W_hh", "b_h", "W_hy", "b_y")
     values = (W_XH, W_HH, B_H, W_HY, B_Y)
-    closed = {n: torch.tensor(v, dtype=torch.float64, requires_grad=True) for n, v in zip(names, values)}
+    closed = {n: torch.tensor(v, dtype=torch.float64, requires_grad=True) for n, v in zip(names, values, strict=True)}
 
     def step(x, h):
         h = torch.tanh(closed["W_xh"] * x + closed["W_hh"] * h + closed["b_h"])

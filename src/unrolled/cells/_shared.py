@@ -69,5 +69,5 @@ def uniform_(cell: nn.Module, hidden_size: int) -> None:
 def check_sizes(**sizes: int) -> None:
     """Raise unless every size is a whole number of at least 1."""
     for name, size in sizes.items():
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        if isinstance(size, bool) or not hasattr(size, "__index__") or size < 1:
             raise InputError(f"{name}: expected a whole number of at least 1, got {size!r}.")

@@ -55,17 +55,13 @@ class Jordan(Cell):
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, output_size
         self.sigma = named(nonlinearity)
         self.phi = named(output_nonlinearity, "output_nonlinearity")
+        self.state_size = output_size  # the state is the output
         self.weight_ih = weight(hidden_size, input_size)
         self.weight_oh = weight(hidden_size, output_size)
         self.bias_h = weight(hidden_size) if bias else None
         self.weight_ho = weight(output_size, hidden_size)
         self.bias_o = weight(output_size) if bias else None
         self.reset_parameters()
-
-    @property
-    def state_size(self) -> int:
-        """The state is the output y."""
-        return self.output_size
 
     def reset_parameters(self) -> None:
         """U(-1/sqrt(H), 1/sqrt(H)), as torch.nn.RNN."""

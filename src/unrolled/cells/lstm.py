@@ -53,16 +53,12 @@ class LSTM(Cell):
         super().__init__()
         check_sizes(input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
+        self.state_size = LSTMState(h=hidden_size, c=hidden_size)  # type: ignore[arg-type]
         self.weight_ih = weight(4 * hidden_size, input_size)
         self.weight_hh = weight(4 * hidden_size, hidden_size)
         self.bias_ih = weight(4 * hidden_size) if bias else None
         self.bias_hh = weight(4 * hidden_size) if bias else None
         self.reset_parameters()
-
-    @property
-    def state_size(self) -> LSTMState:
-        """Sizes of h and c."""
-        return LSTMState(self.hidden_size, self.hidden_size)  # type: ignore[arg-type]
 
     def reset_parameters(self) -> None:
         """U(-1/sqrt(H), 1/sqrt(H)), as torch.nn.LSTM."""

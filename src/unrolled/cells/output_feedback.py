@@ -42,16 +42,12 @@ class OutputFeedback(Cell):
         super().__init__()
         check_sizes(input_size=input_size, output_size=output_size)
         self.input_size, self.output_size = input_size, output_size
+        self.state_size = output_size  # the state is the output
         self.phi = named(nonlinearity)
         self.w_x = weight(input_size, output_size)
         self.w_y = weight(output_size, output_size)
         self.bias = weight(output_size) if bias else None
         self.reset_parameters()
-
-    @property
-    def state_size(self) -> int:
-        """The state is the output."""
-        return self.output_size
 
     def reset_parameters(self) -> None:
         """U(-1/sqrt(O), 1/sqrt(O)), as torch.nn.RNN."""

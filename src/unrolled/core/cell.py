@@ -12,10 +12,10 @@ from .tree import Tree, rebuild
 class Cell(nn.Module):
     """One time step, ``(output, state) = step(x, state)``; ``Recurrent`` runs it over a sequence.
 
-    A cell of one's own writes ``step`` in ordinary PyTorch. Its state starts at zeros whose sizes are
-    ``state_size``: an int n for a tensor (B, n), a ``torch.Size`` for more dimensions, or a (nested,
-    named) tuple of these; by default ``self.hidden_size``. For any other start, a learnable one too,
-    override ``initial_state``.
+    A cell of one's own writes ``step`` in ordinary PyTorch. Its state starts at zeros whose sizes are its
+    attribute ``state_size``, or else ``hidden_size``: an int n for a tensor (B, n), a ``torch.Size`` for
+    more dimensions, or a (nested, named) tuple of these. For any other start, a learnable one too, override
+    ``initial_state``.
 
     Shape:
         In ``step`` every tensor has the batch first: x (B, I), state (B, H), output (B, O), or
@@ -35,17 +35,6 @@ class Cell(nn.Module):
         >>> state.shape
         torch.Size([2, 4])
     """
-
-    @property
-    def state_size(self) -> Any:
-        """Sizes of the state's tensors without the batch; ``self.hidden_size`` unless overridden."""
-        try:
-            return self.hidden_size
-        except AttributeError:
-            raise InputError(
-                f"{type(self).__name__}: the size of its state is unknown. "
-                "Set self.hidden_size, or override state_size or initial_state."
-            ) from None
 
     def initial_state(
         self, batch_size: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
@@ -76,7 +65,13 @@ class Cell(nn.Module):
                 )
             return torch.zeros(batch_size, size, device=device, dtype=dtype)
 
-        return zeros(self.state_size)
+        size = getattr(self, "state_size", getattr(self, "hidden_size", None))
+        if size is None:
+            raise InputError(
+                f"{type(self).__name__}: the size of its state is unknown. "
+                "Set self.hidden_size or self.state_size, or override initial_state."
+            )
+        return zeros(size)
 
     def step(self, x: Tree, state: Tree, /) -> tuple[Tree, Tree]:
         """One time step: the equation of the cell.

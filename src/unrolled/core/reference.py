@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .errors import InputError, InputTypeError
-from .tree import Tree, check_dtypes, check_same, leaves, map_tree, named_leaves, unflatten
+from .tree import Tree, check_dtypes, check_same, keep_names, leaves, map_tree, named_leaves, unflatten
 from .unrolling import Step, Unrolling, detach, select
 
 
@@ -50,6 +50,7 @@ def _check(result: Tree, state: Tree, batch_size: int) -> tuple[Tree, Tree]:
             raise InputError(f"step: expected {name} with B = {batch_size} rows, got shape {tuple(leaf.shape)}.")
     named_leaves(after, "state returned by step")
     check_same(after, state, "state returned by step", "A step must keep the shapes of the state.")
+    after = keep_names(after, state)
     if all(a.dtype == b.dtype for a, b in zip(leaves(after), leaves(state), strict=True)):
         return output, after
     device = leaves(state)[0].device.type

@@ -51,6 +51,14 @@ def unflatten(tree: Tree, tensors: Iterable[Tensor]) -> Tree:
     return map_tree(lambda _: next(remaining), tree)
 
 
+def keep_names(tree: Tree, named: Tree) -> Tree:
+    """``tree``, its plain tuples made the NamedTuples that stand in their places in ``named``."""
+    if not isinstance(tree, tuple):
+        return tree
+    children = [keep_names(child, other) for child, other in zip(tree, named, strict=True)]
+    return rebuild(named if hasattr(named, "_fields") else tree, children)
+
+
 def describe(tree: Tree) -> str:
     """The structure with its shapes, as an error message shows it: ``((2, 3), (2, 4))``."""
     if isinstance(tree, Tensor):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from ..core import InputError, InputTypeError, Tree, batch_of, batch_size_of, leaves, map_tree, named_leaves
 from .unroll import check_backend, unroll
@@ -71,6 +72,11 @@ class Recurrent(nn.Module):
         Returns:
             Outputs, and each row's state after its own last valid step.
         """
+        if isinstance(x, PackedSequence):
+            raise InputTypeError(
+                "x: expected a padded tensor, got a PackedSequence. "
+                "Use torch.nn.utils.rnn.pad_packed_sequence, which gives x and lengths."
+            )
         if self.batch_first:
             x, mask, reset = time_first(x, mask, reset)
         if x is not None:

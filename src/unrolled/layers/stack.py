@@ -60,6 +60,7 @@ class Stack(nn.Module):
         self.bidirectional = bidirectional
         self.residual = residual
         self.dropout = nn.Dropout(dropout)
+        self._last_input_size: int | None = None  # of the last layer
 
         def layer(made: Any) -> nn.Module:
             if not bidirectional:
@@ -77,7 +78,6 @@ class Stack(nn.Module):
             if num_layers not in (None, len(cells)):
                 raise InputError(f"num_layers: expected {len(cells)}, one a cell of the list, got {num_layers}.")
             self.layers = nn.ModuleList(layer(made) for made in cells)
-            self.output_size: int | None = None  # features of the outputs; unknown of a list of cells
             return
         if not callable(cells) or isinstance(cells, nn.Module):
             raise InputTypeError(
@@ -89,11 +89,16 @@ class Stack(nn.Module):
                 f"got {input_size!r} and {num_layers!r}."
             )
         self.layers = nn.ModuleList()
-        for _ in range(num_layers):
-            built = layer((cells(input_size), cells(input_size)) if bidirectional else cells(input_size))
-            self.layers.append(built)
-            input_size = _output_size(built, input_size)
-        self.output_size = input_size
+        for depth in range(num_layers):
+            if depth:
+                input_size = _output_size(self.layers[-1], input_size)
+            self.layers.append(layer((cells(input_size), cells(input_size)) if bidirectional else cells(input_size)))
+        self._last_input_size = input_size
+
+    @property
+    def output_size(self) -> int | None:
+        """Features of the outputs; None for a stack of a list of cells, whose input size is not known."""
+        return _output_size(self.layers[-1], self._last_input_size) if self._last_input_size else None
 
     def initial_state(self, batch_size: int) -> tuple[Tree, ...]:
         """The state before the first step: every layer's own."""
@@ -146,15 +151,19 @@ class Stack(nn.Module):
         return f"bidirectional={self.bidirectional}, residual={self.residual}, batch_first={self.batch_first}"
 
 
-def _output_size(layer: nn.Module, input_size: int) -> int:
-    """Features of a layer's outputs, found by running one step (which leaves no trace: the random state is
-    put back, and nothing learns from this step as a batch norm would in training).
+def _output_size(layer: Any, input_size: int) -> int:
+    """Features of a layer's outputs, found by running one step of its cells (which leaves no trace: the random
+    state is put back, and nothing learns from this step as a batch norm would in training).
     """
+    if isinstance(layer, Bidirectional):
+        sizes = [_output_size(direction, input_size) for direction in (layer.ahead, layer.back)]
+        return sum(sizes) if layer.merge == "concat" else sizes[0]
     like = next(layer.parameters(), torch.empty(0))
     modes = {module: module.training for module in layer.modules()}
     layer.eval()
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        outputs, _ = layer(torch.zeros(1, 1, input_size, device=like.device, dtype=like.dtype))
+        x = torch.zeros(1, input_size, device=like.device, dtype=like.dtype)
+        outputs, _ = layer.cell.step(x, layer.initial_state(1))
     for module, training in modes.items():
         module.training = training
     if not isinstance(outputs, Tensor):
