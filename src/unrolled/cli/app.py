@@ -1,7 +1,7 @@
 """The commands."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +24,10 @@ app = typer.Typer(
 train = typer.Typer(help="Train a model: name the task.", no_args_is_help=True)
 app.add_typer(train, name="train")
 
-Run = Annotated[Path, typer.Argument(help="A run folder that `unrolled train` made.", show_default=False)]
+Call = Callable[[], int]
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run folder that `unrolled train` made.", show_default=False)
+]
 OwnCell = Annotated[
     str | None,
     typer.Option(
@@ -36,7 +39,7 @@ OwnCell = Annotated[
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; the exit code is 0, 1 for a failure, 2 for wrong usage, 130 when interrupted."""
+    """See :func:`unrolled.cli.main`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     border = given.index("--") if "--" in given else len(given)
     debug = "--debug" in given[:border]
@@ -44,7 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows another
-    return run(lambda: app(given, prog_name="unrolled", standalone_mode=False) or 0, debug)
+
+    def command() -> int:
+        # the parser gives back what a command is to do, or an exit code: it would take Ctrl-C for its own
+        wanted = app(given, prog_name="unrolled", standalone_mode=False)
+        return int(wanted() if callable(wanted) else wanted or 0)
+
+    return run(command, debug)
 
 
 def _version(wanted: bool) -> None:
@@ -75,7 +84,7 @@ def train_text(
         typer.Argument(
             help="Files and folders of UTF-8 text; none: the source of Python's standard library.",
             show_default=False,
-            metavar="[FILES OR FOLDERS]...",
+            metavar="PATHS",
         ),
     ] = None,
     output: Annotated[
@@ -95,11 +104,11 @@ def train_text(
         bool, typer.Option("--tensorboard", help="Write figures for TensorBoard into the run folder too.")
     ] = False,
     **given: Any,
-) -> int:
+) -> Call:
     """Train a language model on any text.
 
-    With no path it learns from well-written modules of Python's own standard library, so it needs no
-    download. The run folder holds the options, the figures, the weights and a plot of the loss.
+    With no path it learns from modules of Python's own standard library.
+    The run folder holds the options, figures, weights, and a plot of the loss.
 
     Examples:
     unrolled train text
@@ -121,18 +130,19 @@ def train_text(
                 f"--resume: expected nothing but --cell and --steps beside it, got {' '.join(refused)}; "
                 "the other options are those of the run."
             )
-    elif "steps" in options:
-        if "minutes" in options:
-            raise UsageProblem("--steps, --minutes: expected one of the two, got both.")
-        given["minutes"] = None
+    elif "steps" in options and "minutes" in options:
+        raise UsageProblem("--steps, --minutes: expected one of the two, got both.")
     settings = build(TextOptions, given)
 
-    from . import text
+    def call() -> int:
+        from . import text
 
-    if resume is not None:
-        return text.resume(resume, options.get("cell"), options.get("steps"), tensorboard)
-    folder = output or Path("runs") / f"text-{datetime.now():%Y%m%d-%H%M%S}"
-    return text.train(paths or [], folder, settings, tensorboard)
+        if resume is not None:
+            return text.resume(resume, options.get("cell"), options.get("steps"), tensorboard)
+        folder = output or Path("runs") / f"text-{datetime.now():%Y%m%d-%H%M%S}"
+        return text.train(paths or [], folder, settings, tensorboard)
+
+    return call
 
 
 @app.command()
@@ -146,19 +156,22 @@ def generate(
     ] = "best",
     cell: OwnCell = None,
     **given: Any,
-) -> int:
+) -> Call:
     """Let a trained language model write.
 
     Examples:
     unrolled generate runs/book --prompt "It was a dark"
 
-    unrolled generate runs/book --temperature 0.5 --top-p 0.9 --seed 7 --length 2000
+    unrolled generate runs/book --temperature 0.5 --seed 7 --length 2000
     """
     options = build(SamplingOptions, given)
 
-    from . import text
+    def call() -> int:
+        from . import text
 
-    return text.generate(run, prompt, weights, cell, options)
+        return text.generate(run, prompt, weights, cell, options)
+
+    return call
 
 
 @app.command()
@@ -166,7 +179,7 @@ def evaluate(
     run: Run,
     files: Annotated[
         list[Path],
-        typer.Argument(help="Files and folders of UTF-8 text.", show_default=False, metavar="FILES..."),
+        typer.Argument(help="Files and folders of UTF-8 text.", show_default=False, metavar="FILES"),
     ],
     weights: Annotated[
         str,
@@ -174,12 +187,16 @@ def evaluate(
     ] = "best",
     cell: OwnCell = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-) -> int:
+) -> Call:
     """Measure a trained language model on a text: loss, perplexity, bits per character.
 
     Example:
     unrolled evaluate runs/book other-book.txt
     """
-    from . import text
 
-    return text.evaluate(run, files, weights, cell, as_json)
+    def call() -> int:
+        from . import text
+
+        return text.evaluate(run, files, weights, cell, as_json)
+
+    return call

@@ -6,6 +6,11 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from ..tasks import OWN_MODULE
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_TOO_LARGE = ("allocate memory", "size calculation overflowed", "out of memory")
+
 
 class UsageProblem(Exception):
     """The command line itself is wrong."""
@@ -14,9 +19,12 @@ class UsageProblem(Exception):
 def run(command: Callable[[], int], debug: bool) -> int:
     """The exit code of a command; what it raises is shown as one line, or with ``debug`` as a traceback."""
     try:
-        return command()
+        code = command()
+        if sys.stdout is not None:
+            sys.stdout.flush()  # what is wrong with it must show here, not at the exit
+        return code
     except BrokenPipeError:  # the reader of our output has gone, as in `unrolled generate RUN | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 128 + 13
     except KeyboardInterrupt:
         print("\nunrolled: interrupted.", file=sys.stderr)
@@ -24,26 +32,54 @@ def run(command: Callable[[], int], debug: bool) -> int:
     except Exception as error:  # noqa: BLE001 (no traceback reaches a user who did not ask for one)
         if debug:
             traceback.print_exc()
+        if isinstance(error, OSError):
+            _drop_output()
         message, code = _describe(error)
-        print(f"unrolled: {' '.join(message.split())}", file=sys.stderr)
+        if message:
+            print(f"unrolled: {' '.join(message.split())}", file=sys.stderr)
         return code
+
+
+def _drop_output() -> None:
+    """Where standard output cannot be written, what is still buffered must not fail once more at the exit."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _describe(error: Exception) -> tuple[str, int]:
     if isinstance(error, UsageProblem):
         return str(error), 2
     if hasattr(error, "format_message"):  # the command line parser's own
-        hint = " See --help." if getattr(error, "exit_code", 1) == 2 else ""
-        return error.format_message() + hint, getattr(error, "exit_code", 1)
+        message = error.format_message()  # empty where the help text has been shown instead
+        end = "" if message.endswith((".", "?")) else "."
+        return f"{message}{end} See --help." if message else "", getattr(error, "exit_code", 2)
     core = sys.modules.get("unrolled.core")
     if core is not None and isinstance(error, core.UnrolledError):
         return str(error), 2 if isinstance(error, core.InputError | core.InputTypeError) else 1
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        advice = "; free some space, nothing was left half-written" if error.errno == errno.ENOSPC else ""
+        advice = "; free some space, nothing was left half-written" if error.errno in _FULL else ""
         return f"{where}{error.strerror or error}{advice}.", 1
     if isinstance(error, ModuleNotFoundError):
         return f"{error.name} is not installed; pip install 'unrolled[tasks]'.", 1
-    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _TOO_LARGE):
         return "not enough memory; try a smaller --batch-size, --window or --hidden-size.", 1
-    return f"unexpected {type(error).__name__}: {error} (--debug shows where; please report it)", 1
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    place = _own_place(error)
+    if place:
+        return f"--cell: {place}: {reason} (--debug shows the whole traceback).", 1
+    return f"unexpected {reason} (--debug shows where; please report it).", 1
+
+
+def _own_place(error: Exception) -> str:
+    """The line of a cell of the user's own where an error arose, as ``path:line``; empty if elsewhere."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__", "").startswith(OWN_MODULE):
+            place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place

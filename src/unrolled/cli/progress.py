@@ -42,14 +42,14 @@ class Display(Observer):
         self.validation = record
 
     def figures(self) -> str:
-        """One line, within 80 columns."""
+        """One line, within 80 columns, with room for the ^C that a terminal shows."""
         parts = [f"loss {_loss(self.smoothed, self.smoothed_bits)}"]
         if self.validation:
             found = self.validation
             parts.append(f"val. {_loss(found['validation_loss'], found.get('bits_per_character'))}")
         if self.training:
             parts.append(f"grad {self.training['gradient_norm']:.2f}")
-            parts.append(f"{self.training['tokens_per_second']:,.0f} tok/s")
+            parts.append(f"{_short(self.training['tokens_per_second'])} tok/s")
         return "  ".join(parts)
 
     def left(self) -> str:
@@ -74,6 +74,10 @@ class PlainDisplay(Display):
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
         self.said = time.monotonic()
+
+    def measuring(self, minutes: float) -> None:
+        """Say why nothing seems to happen."""
+        self._say(_measuring(minutes))
 
     def started(self, step: int, steps: int, folder: Path) -> None:
         """Say what begins."""
@@ -112,6 +116,10 @@ class LiveDisplay(Display):
     def _picture(self) -> Group:
         line = Text(self.figures() if self.training else "the first step ...", no_wrap=True, overflow="ellipsis")
         return Group(self.bar, line)
+
+    def measuring(self, minutes: float) -> None:
+        """Say why nothing seems to happen."""
+        self.live.console.print(Text(_measuring(minutes)))
 
     def started(self, step: int, steps: int, folder: Path) -> None:
         """Begin to draw."""
@@ -152,6 +160,14 @@ def make_display() -> Display:
 def printable(text: str) -> str:
     """A text whose control characters cannot act on a terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _measuring(minutes: float) -> str:
+    return f"measuring how many steps fit into {minutes:g} min ..."
+
+
+def _short(number: float) -> str:
+    return f"{number:.0f}" if number < 10_000 else f"{number / 1000:.0f}k"
 
 
 def _follow(average: float | None, value: float | None) -> float | None:

@@ -1,6 +1,7 @@
 """The text task's commands: call it, and print what came out."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ..tasks.text.task import TextRun, Training, known_words
 from ..tasks.text.task import resume as resume_training
 from ..tasks.text.task import train as run_training
 from ..training.loop import Observer
+from ..training.randomness import seed_everything
 from .progress import make_display, printable
 
 FINAL_SAMPLE = 600  # characters
@@ -17,10 +19,7 @@ FINAL_SAMPLE = 600  # characters
 
 def train(paths: list[Path], output: Path, options: TextOptions, tensorboard: bool) -> int:
     """Train, showing how it goes."""
-    observers = _observers(tensorboard)
-    if options.training.steps is None:
-        print(f"measuring how many steps fit into {options.training.minutes:g} minutes ...", file=sys.stderr)
-    return _report(run_training(paths, output, options, observers), options.model.cell)
+    return _report(run_training(paths, output, options, _observers(tensorboard)), options.model.cell)
 
 
 def resume(run: Path, cell: str | None, steps: int | None, tensorboard: bool) -> int:
@@ -31,8 +30,10 @@ def resume(run: Path, cell: str | None, steps: int | None, tensorboard: bool) ->
 def generate(run: Path, prompt: str, weights: str, cell: str | None, options: SamplingOptions) -> int:
     """Print the prompt and what the model writes after it, as it is written."""
     model = TextRun(run, cell=cell, weights=weights)
+    if options.seed is not None:
+        seed_everything(options.seed)  # for a cell of one's own that draws by itself
     pieces = model.write(prompt, **options.model_dump())
-    clean = printable if sys.stdout.isatty() else str
+    clean = printable if sys.stdout is not None and sys.stdout.isatty() else str
     print(clean(prompt), end="", flush=True)
     for piece in pieces:
         print(clean(piece), end="", flush=True)
@@ -64,11 +65,15 @@ def _observers(tensorboard: bool) -> list[Observer]:
 
 def _report(training: Training, cell: str | None) -> int:
     folder, outcome = training.folder, training.outcome
-    own = f" --cell {cell}" if cell and ":" in cell else ""
+    own = f" --cell {shlex.quote(cell)}" if cell and ":" in cell else ""
+    quoted = shlex.quote(str(folder))
+    if training.corpus.skipped:
+        first, count = training.corpus.skipped[0], len(training.corpus.skipped)
+        print(f"Binary files that were left out: {count}, such as {first}.", file=sys.stderr)
     if not outcome.finished:
         print(
-            f"Stopped after step {outcome.step} of {outcome.steps}, and saved. "
-            f"Go on with: unrolled train text --resume {folder}{own}"
+            f"Stopped after step {outcome.step} of {outcome.steps}, and saved. Go on with:\n"
+            f"unrolled train text --resume {quoted}{own}"
         )
         return 128 + 2
     best = outcome.best
@@ -82,5 +87,5 @@ def _report(training: Training, cell: str | None) -> int:
     share = known_words(sample, training.corpus.text)
     print(f"A sample ({share:.0%} of its words occur in the corpus):\n\n{printable(sample)}\n")
     print(f"Run folder  {folder}\nLoss plot   {folder / 'loss.svg'}")
-    print(f"Write more  unrolled generate {folder}{own}")
+    print(f"Write more  unrolled generate {quoted}{own}")
     return 0

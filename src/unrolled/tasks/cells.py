@@ -2,13 +2,15 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import nn
 
 from .. import cells
 from ..core import DataError, InputError, UnrolledError
+from . import OWN_MODULE
 
 NAMED: dict[str, type[nn.Module]] = {
     "elman": cells.Elman,
@@ -46,31 +48,52 @@ def cell_factory(choice: str, hidden_size: int) -> Callable[[int], nn.Module]:
         except UnrolledError:
             raise
         except Exception as error:
+            path, _, name = choice.rpartition(":")
             raise DataError(
-                f"--cell {choice}: {choice.rpartition(':')[2]}({input_size}, {hidden_size}) failed: "
-                f"{type(error).__name__}: {error}. It is called with (input_size, hidden_size)."
+                f"--cell: {_place(Path(path).resolve(), error)}: {name}({input_size}, {hidden_size}) failed: "
+                f"{_described(error)}. It is called with (input_size, hidden_size)."
             ) from error
 
     return factory
 
 
+@contextmanager
+def first_step(choice: str) -> Iterator[None]:
+    """What goes wrong when a cell of one's own does its first step, as an error that names its file.
+
+    Raises:
+        DataError: of the cell's own, with the line where there is one.
+    """
+    try:
+        yield
+    except UnrolledError:
+        raise
+    except Exception as error:
+        if not is_own(choice):
+            raise
+        place = _place(Path(choice.rpartition(":")[0]).resolve(), error)
+        raise DataError(
+            f"--cell: {place}: its first step failed: {_described(error)}. "
+            "A step takes x (B, I) and a state, and returns (output, state)."
+        ) from error
+
+
 def _load(choice: str) -> Callable[[int, int], nn.Module]:
     path_text, _, name = choice.rpartition(":")
-    path = Path(path_text)
+    path = Path(path_text).resolve()
     if path.suffix != ".py" or not name.isidentifier():
         raise InputError(f"--cell: expected path.py:ClassName, got {choice!r}.")
     if not path.is_file():
         raise DataError(f"--cell {choice}: there is no file {path}.")
-    spec = importlib.util.spec_from_file_location(f"_unrolled_own_{path.stem}", path)
+    spec = importlib.util.spec_from_file_location(f"{OWN_MODULE}{path.stem}", path)
     assert spec is not None  # a .py file always has a loader
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and pickling look it up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        line = _line_in(path, error)
-        raise DataError(f"--cell {choice}: {path}{line} failed: {type(error).__name__}: {error}.") from error
+    except (Exception, SystemExit) as error:
+        raise DataError(f"--cell: {_place(path, error)}: the file does not run: {_described(error)}.") from error
     made = getattr(module, name, None)
     if made is None:
         raise DataError(f"--cell {choice}: {path} defines no {name}.")
@@ -79,12 +102,17 @@ def _load(choice: str) -> Callable[[int, int], nn.Module]:
     return made  # type: ignore[no-any-return]
 
 
-def _line_in(path: Path, error: BaseException) -> str:
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".rstrip(".: ")
+
+
+def _place(path: Path, error: BaseException) -> str:
+    """The file, with the line of it where the error arose."""
     if isinstance(error, SyntaxError):
-        return f":{error.lineno}"
+        return f"{error.filename}:{error.lineno}"
     trace, line = error.__traceback__, None
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(path):
             line = trace.tb_lineno
         trace = trace.tb_next
-    return f":{line}" if line else ""
+    return f"{path}:{line}" if line else str(path)

@@ -15,6 +15,7 @@ from torch import Tensor
 from ..core import CheckpointError
 
 FORMAT = 1
+PARTIAL = ".partial"  # ends the name of a file that is being written
 _KEY = "unrolled"  # the one entry of the file's metadata: JSON, with the checksum first
 _FIELD = b'\\"sha256\\": \\"'  # as it stands in the file, in JSON inside JSON
 _ZEROS = b"0" * 64
@@ -71,7 +72,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         tensors = safetensors.torch.load(bytes(data))
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{path}: not a readable safetensors file ({error}).") from error
-    return Checkpoint(tensors, entry["info"])
+    # copies in memory of PyTorch's own: how it is aligned can decide the last bit of a matrix product
+    return Checkpoint({name: tensor.clone() for name, tensor in tensors.items()}, entry["info"])
 
 
 def _digest_place(data: bytearray) -> int | None:
@@ -84,8 +86,20 @@ def _digest_place(data: bytearray) -> int | None:
 
 
 def write_atomically(path: Path, data: bytes | bytearray | str) -> None:
-    """Write to a temporary file beside ``path``, flush it to the disk, and put it in place in one move."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    """Write to a temporary file beside ``path``, flush it to the disk, and put it in place in one move.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; the file is named.
+    """
+    try:
+        _write_beside(path, data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    _sync_folder(path.parent)
+
+
+def _write_beside(path: Path, data: bytes | bytearray | str) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
@@ -96,7 +110,6 @@ def write_atomically(path: Path, data: bytes | bytearray | str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
 
 
 def current_umask() -> int:

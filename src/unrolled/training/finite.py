@@ -1,6 +1,7 @@
 """Where a NaN or an infinity came from: the step is run once more, watched operation by operation."""
 
 import linecache
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 _TORCH = str(Path(torch.__file__).parent)
+_BAD = {"infinity": torch.isinf, "nan": torch.isnan}
 _UNINITIALISED = ("empty", "new_empty", "empty_like", "empty_strided", "new_empty_strided")
 
 
@@ -23,12 +25,14 @@ class _Watch(TorchDispatchMode):
         self.first: dict[str, str] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
-        if name not in _UNINITIALISED:
-            for kind, bad in (("nan", torch.isnan), ("infinity", torch.isinf)):
-                if kind not in self.first and _any(bad, result) and not _any(bad, (args, kwargs)):
-                    self.first[kind] = f"{name}{_place()}"
+        sought = {} if name in _UNINITIALISED else {k: bad for k, bad in _BAD.items() if k not in self.first}
+        # before the operation, which may work in place
+        sought = {kind: bad for kind, bad in sought.items() if not _any(bad, (args, kwargs))}
+        result = func(*args, **(kwargs or {}))
+        for kind, bad in sought.items():
+            if _any(bad, result):
+                self.first[kind] = f"{name}{_place()}"
         return result
 
 
@@ -41,15 +45,27 @@ def _place() -> str:
     """Which part of the backward pass, or which line of which file, is running."""
     current = getattr(torch._C, "_current_autograd_node", lambda: None)()
     if current is not None:
-        return f" in the backward pass ({current.name()})"
+        return f" in the backward pass ({current.name()}{_forward_place(current.metadata.get('traceback_', []))})"
     frame = sys._getframe(1)
     while frame.f_back is not None and (
         frame.f_code.co_filename.startswith((_TORCH, "<")) or frame.f_code.co_filename == __file__
     ):
         frame = frame.f_back
     path, line = frame.f_code.co_filename, frame.f_lineno
-    code = linecache.getline(path, line).strip()
-    return f" at {Path(path).name}:{line} in {frame.f_code.co_name}: {code}"
+    return f" at {_shown(path, line, frame.f_code.co_name)}"
+
+
+def _forward_place(traceback: list[str]) -> str:
+    """The line that made a node of the graph, from the traceback that anomaly mode has kept."""
+    for entry in reversed(traceback):
+        found = re.match(r'\s*File "(.+)", line (\d+), in (\S+)', entry)
+        if found and not found[1].startswith((_TORCH, "<")):
+            return f" of {_shown(found[1], int(found[2]), found[3])}"
+    return ""
+
+
+def _shown(path: str, line: int, function: str) -> str:
+    return f"{Path(path).name}:{line} in {function}: {linecache.getline(path, line).strip()}"
 
 
 def explain_bad_number(model: nn.Module, run: Callable[[], Tensor]) -> str:
@@ -58,8 +74,8 @@ def explain_bad_number(model: nn.Module, run: Callable[[], Tensor]) -> str:
         if not torch.isfinite(parameter).all():
             return f"the parameter {name} was not finite before the step"
     model.zero_grad(set_to_none=True)
-    with _Watch() as watch:
+    with torch.autograd.set_detect_anomaly(True, check_nan=False), _Watch() as watch:
         run().backward()
     model.zero_grad(set_to_none=True)
-    found = [f"first {kind} made by {watch.first[kind]}" for kind in ("infinity", "nan") if kind in watch.first]
+    found = [f"first {kind} made by {watch.first[kind]}" for kind in _BAD if kind in watch.first]
     return "; ".join(found) or "no single operation made it from finite numbers; the input holds it"

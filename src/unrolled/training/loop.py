@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from ..core import CheckpointError, NonFiniteError, Tree, detach, leaves, unflatten
+from ..core import CheckpointError, InputError, NonFiniteError, Tree, detach, leaves, unflatten
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .finite import explain_bad_number
 from .optimizer import learning_rate, make_optimizer, optimizer_tensors, restore_optimizer
@@ -55,6 +55,9 @@ class Problem(Protocol):
 
 class Observer:
     """Watches a run; every method may be overridden, none needs to be."""
+
+    def measuring(self, minutes: float) -> None:
+        """Some steps are run, to measure how many fit into so many minutes."""
 
     def started(self, step: int, steps: int, folder: Path) -> None:
         """Training goes on from this step of so many, in this run folder."""
@@ -99,6 +102,7 @@ class _Run:
     clock: float = field(default_factory=time.monotonic)
 
     def save(self, folder: RunFolder) -> None:
+        self._check_parameters()
         now = time.monotonic()
         self.seconds, self.clock = self.seconds + now - self.clock, now
         random = RandomState.capture()
@@ -112,23 +116,33 @@ class _Run:
         info = {"step": self.step, "seconds": self.seconds, "best": self.best, "random": random.info()}
         save_checkpoint(folder.last, Checkpoint(tensors, info))
 
+    def _check_parameters(self) -> None:
+        """A step can leave the finite numbers by itself, with a huge learning rate."""
+        for name, parameter in self.problem.model.named_parameters():
+            if not torch.isfinite(parameter).all():
+                raise NonFiniteError(
+                    f"the parameter {name} is not finite after step {self.step}. "
+                    "The last checkpoint is from before; try a lower --learning-rate."
+                )
+
     def restore(self, folder: RunFolder) -> None:
         checkpoint = load_checkpoint(folder.last)
         groups: dict[str, dict[str, Tensor]] = {}
         for name, tensor in checkpoint.tensors.items():
-            group, key = name.split(".", 1)
+            group, _, key = name.partition(".")
             groups.setdefault(group, {})[key] = tensor
         try:
             self.problem.model.load_state_dict(groups["model"])
             carried = groups.get("carry", {})
             device = next((p.device for p in self.problem.model.parameters()), torch.device("cpu"))
             self.carry = unflatten(self.carry, [carried[str(i)].to(device) for i in range(len(carried))])
-        except (KeyError, RuntimeError, StopIteration) as error:
-            raise CheckpointError(f"{folder.last}: does not fit the model of this run ({error}).") from error
-        restore_optimizer(self.optimizer, groups.get("optimizer", {}))
-        info = checkpoint.info
-        self.step, self.seconds, self.best = info["step"], info["seconds"], info["best"]
-        RandomState.from_saved(groups["random"], info["random"]).restore()
+            restore_optimizer(self.optimizer, groups.get("optimizer", {}))
+            info = checkpoint.info
+            self.step, self.seconds, self.best = info["step"], info["seconds"], info["best"]
+            RandomState.from_saved(groups["random"], info["random"]).restore()
+        except (KeyError, RuntimeError, StopIteration, TypeError, ValueError) as error:
+            reason = str(error).rpartition("\n")[2].strip()
+            raise CheckpointError(f"{folder.last}: does not fit the model of this run ({reason}).") from error
 
 
 def train(problem: Problem, options: TrainingOptions, folder: RunFolder, observers: Sequence[Observer] = ()) -> Outcome:
@@ -146,6 +160,7 @@ def train(problem: Problem, options: TrainingOptions, folder: RunFolder, observe
     Raises:
         NonFiniteError: the loss or a gradient is NaN or infinite; nothing was stepped or saved since.
         CheckpointError: the folder's last checkpoint is damaged or belongs to another model.
+        InputError: the new number of steps of a resumed run leaves nothing to do.
         OSError: the disk is full or the folder cannot be written.
     """
     if options.steps is None:
@@ -159,10 +174,11 @@ def train(problem: Problem, options: TrainingOptions, folder: RunFolder, observe
             run.restore(folder)
         else:
             run.save(folder)  # a run that is killed before its first step can be resumed too
-        for observer in observers:
-            observer.started(run.step, steps, folder.path)
+        _record_options(run, options, folder)
         saved_at = time.monotonic()
         try:
+            for observer in observers:
+                observer.started(run.step, steps, folder.path)
             folder.rewind_metrics(run.step)
             while run.step < steps and not interrupted():
                 record = _step(run, options, steps)
@@ -186,6 +202,14 @@ def train(problem: Problem, options: TrainingOptions, folder: RunFolder, observe
                 observer.stopped()
     plot_losses(folder.plot, folder.read_metrics())
     return Outcome(run.step, steps, run.best)
+
+
+def _record_options(run: _Run, options: TrainingOptions, folder: RunFolder) -> None:
+    """What a resumed run is to do may differ from what is recorded: it may be longer."""
+    steps = options.steps or 0
+    if steps <= run.step and steps != folder.training.get("steps"):
+        raise InputError(f"--steps: expected more than the {run.step} steps that are done already, got {steps}.")
+    folder.record_training(options.model_dump())
 
 
 def _step(run: _Run, options: TrainingOptions, steps: int) -> dict[str, Any]:

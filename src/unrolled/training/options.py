@@ -17,22 +17,23 @@ class TrainingOptions(Options):
     minutes: float | None = Field(
         2.0,
         gt=0,
+        le=10**6,
         description="Train for about this long; turned once into a number of steps, which is recorded.",
     )
-    steps: int | None = Field(None, ge=1, description="Train for this many steps (instead of minutes).")
+    steps: int | None = Field(None, ge=1, le=10**12, description="Train for this many steps (instead of minutes).")
     optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = Field("adamw", description="The optimizer.")
-    learning_rate: float = Field(0.004, gt=0, description="The highest learning rate.")
+    learning_rate: float = Field(0.004, gt=0, le=1e30, description="The highest learning rate.")
     schedule: Literal["cosine", "linear", "constant"] = Field(
         "cosine", description="How the learning rate falls to zero after the warm-up."
     )
-    warmup_steps: int = Field(50, ge=0, description="Steps over which the learning rate rises from zero.")
-    weight_decay: float = Field(0.01, ge=0, description="Weight decay.")
+    warmup_steps: int = Field(50, ge=0, le=10**12, description="Steps over which the learning rate rises from zero.")
+    weight_decay: float = Field(0.01, ge=0, le=1e6, description="Weight decay.")
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum, of sgd only.")
     gradient_clipping: float = Field(1.0, ge=0, description="Largest norm of the gradient; 0 = do not clip.")
     evaluate_every: int | None = Field(
-        None, ge=1, description="Evaluate after this many steps (default: ten times in a run)."
+        None, ge=1, le=10**12, description="Evaluate after this many steps (default: ten times in a run)."
     )
     save_every: float = Field(30.0, gt=0, description="Save a checkpoint at least every so many seconds.")
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of the weights, the dropout and the order of the data.")
-    threads: int | None = Field(None, ge=1, description="CPU threads (default: PyTorch's choice; recorded).")
+    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads (default: PyTorch's choice; recorded).")
     device: str = Field("cpu", description="Where to train: cpu, cuda, cuda:1 ...")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import CheckpointError, DataError
-from .checkpoint import FORMAT, current_umask, write_atomically
+from .checkpoint import FORMAT, PARTIAL, current_umask, write_atomically
 
 if sys.platform != "win32":
     import fcntl
@@ -43,19 +43,16 @@ class RunFolder:
             DataError: the folder exists and is not empty, or cannot be written.
         """
         path = Path(path)
-        if path.is_dir() and not any(path.iterdir()):
-            pass  # an empty folder may be filled
-        elif path.exists() or path.is_symlink():
-            raise DataError(f"{path}: exists already; choose another --output, or go on with --resume {path}.")
+        cls.check_free(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial"))
+            made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL))
         except OSError as error:
             raise DataError(f"{path}: cannot make this folder ({error.strerror}); choose another --output.") from error
         try:
             for name, text in (files or {}).items():
                 write_atomically(made / name, text)
-            write_atomically(made / "config.json", json.dumps({"format": FORMAT, **config}, indent=2) + "\n")
+            write_atomically(made / "config.json", _config_text({"format": FORMAT, **config}))
             made.chmod(0o777 & ~current_umask())
             os.replace(made, path)
         except OSError as error:
@@ -64,10 +61,26 @@ class RunFolder:
             shutil.rmtree(made, ignore_errors=True)
         return cls(path)
 
-    def update(self, config: dict[str, Any]) -> None:
-        """Replace the config."""
-        write_atomically(self.path / "config.json", json.dumps({"format": FORMAT, **config}, indent=2) + "\n")
-        self.config = self._read_config()
+    @staticmethod
+    def check_free(path: str | Path) -> None:
+        """Raise DataError where there is something already, other than an empty folder."""
+        path = Path(path)
+        empty = path.is_dir() and not any(path.iterdir())
+        if not empty and (path.exists() or path.is_symlink()):
+            raise DataError(f"{path}: exists already; choose another --output, or go on with --resume {path}.")
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """The options of training in the config."""
+        options = self.config.get("options")
+        training = options.get("training") if isinstance(options, dict) else None
+        return training if isinstance(training, dict) else {}
+
+    def record_training(self, training: dict[str, Any]) -> None:
+        """Replace the options of training in the config."""
+        if training != self.training:
+            self.config = {**self.config, "options": {**self.config["options"], "training": training}}
+            write_atomically(self.path / "config.json", _config_text(self.config))
 
     def _read_config(self) -> dict[str, Any]:
         file = self.path / "config.json"
@@ -104,14 +117,16 @@ class RunFolder:
     def read_metrics(self) -> list[dict[str, Any]]:
         """The records of metrics.jsonl; a last line that was cut off is left out."""
         records = []
-        lines = self.metrics.read_text(encoding="utf-8").splitlines() if self.metrics.exists() else []
+        lines = self.metrics.read_bytes().splitlines() if self.metrics.exists() else []
         for number, line in enumerate(lines, 1):
             try:
-                records.append(json.loads(line))
-            except ValueError:
+                record = json.loads(line)
+                int(record["step"])  # every record has one
+                records.append(record)
+            except (ValueError, TypeError, KeyError):
                 if number < len(lines):
                     raise CheckpointError(
-                        f"{self.metrics}: line {number} is not JSON; restore the file from a copy."
+                        f"{self.metrics}: line {number} is not a record in JSON; restore the file from a copy."
                     ) from None
         return records
 
@@ -139,5 +154,13 @@ class RunFolder:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise CheckpointError(f"{self.path}: another process is training in this folder.") from None
+                raise CheckpointError(
+                    f"{self.path}: another process is training in this folder; wait for its end, or stop it."
+                ) from None
+            for left in self.path.glob(f".*{PARTIAL}"):
+                left.unlink()  # by a process that was killed while it wrote
             yield
+
+
+def _config_text(config: dict[str, Any]) -> str:
+    return json.dumps(config, indent=2) + "\n"

@@ -1,5 +1,6 @@
 """The text to learn from: files, folders, or the Python standard library's own source."""
 
+import codecs
 import hashlib
 import os
 import sysconfig
@@ -35,7 +36,12 @@ class Corpus:
     @property
     def sha256(self) -> str:
         """Hash of the text in UTF-8."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        return sha256_of(self.text)
+
+
+def sha256_of(text: str) -> str:
+    """The hash of a text in UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_corpus(paths: Sequence[str | Path]) -> Corpus:
@@ -67,7 +73,8 @@ def read_corpus(paths: Sequence[str | Path]) -> Corpus:
             files.append(str(file))
     text = _join(texts)
     if not text.strip():
-        raise DataError(f"{', '.join(map(str, paths))}: expected text to learn from, got none; the corpus is empty.")
+        why = f"all {len(skipped)} files in it are binary" if skipped and not files else "it is empty"
+        raise DataError(f"{', '.join(map(str, paths))}: expected text, got none: {why}. Give files of UTF-8 text.")
     return Corpus(text, tuple(files), tuple(skipped))
 
 
@@ -97,12 +104,14 @@ def _read(file: Path) -> str | None:
         raise DataError(f"{file}: cannot read this file ({error.strerror}).") from error
     if b"\0" in data:
         return None
+    mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
     try:
-        return data.decode("utf-8-sig")
+        return data[len(mark) :].decode()
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        place = error.start + len(mark)
+        line = data.count(b"\n", 0, place) + 1
         raise DataError(
-            f"{file}: expected UTF-8 text, got the byte 0x{data[error.start]:02x} at byte {error.start} "
+            f"{file}: expected UTF-8 text, got the byte 0x{data[place]:02x} at byte {place} "
             f"(line {line}); convert it, for example: iconv -f LATIN1 -t UTF-8."
         ) from error
 

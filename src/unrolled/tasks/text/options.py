@@ -15,17 +15,19 @@ class DataOptions(Options):
     validation_share: float = Field(
         0.1, gt=0, lt=1, description="Share of the text, from its end, that is held out for validation."
     )
-    window: int = Field(64, ge=1, description="Steps of truncated BPTT; the state is carried from window to window.")
-    batch_size: int = Field(64, ge=1, description="Places of the text that are read side by side.")
+    window: int = Field(
+        64, ge=1, le=10**6, description="Steps of truncated BPTT; the state is carried from window to window."
+    )
+    batch_size: int = Field(64, ge=1, le=10**6, description="Places of the text that are read side by side.")
 
 
 class ModelOptions(Options):
     """The language model."""
 
     cell: str = Field("lstm", description="elman, general, gru, jordan, lstm, output-feedback, or path.py:ClassName.")
-    layers: int = Field(1, ge=1, description="Recurrent layers.")
-    hidden_size: int = Field(256, ge=1, description="Features of the state of a layer.")
-    embedding_size: int = Field(64, ge=1, description="Features of the vector of a token.")
+    layers: int = Field(1, ge=1, le=1000, description="Recurrent layers.")
+    hidden_size: int = Field(256, ge=1, le=10**6, description="Features of the state of a layer.")
+    embedding_size: int = Field(64, ge=1, le=10**6, description="Features of the vector of a token.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout of embedding, between layers and before the output.")
     residual: bool = Field(False, description="Add a layer's input to its output where the sizes agree.")
 
@@ -41,11 +43,13 @@ class TextOptions(Options):
 class SamplingOptions(Options):
     """How the next token is chosen."""
 
-    length: int = Field(500, ge=1, description="Characters to write.")
+    length: int = Field(500, ge=1, le=10**12, description="Characters to write.")
     temperature: float = Field(0.8, ge=0, description="Below 1: safer, above: wilder; 0 = always the likeliest.")
-    top_k: int = Field(0, ge=0, description="Choose among the k likeliest tokens only; 0 = all.")
+    top_k: int = Field(0, ge=0, le=10**6, description="Choose among the k likeliest tokens only; 0 = all.")
     top_p: float = Field(1.0, gt=0, le=1, description="Choose among the likeliest tokens that hold this share.")
-    repetition_penalty: float = Field(1.0, gt=0, description="Above 1: tokens among the last 64 become less likely.")
+    repetition_penalty: float = Field(
+        1.0, ge=0.01, le=100, description="Above 1: tokens among the last 64 become less likely."
+    )
     seed: int | None = Field(
         None, ge=0, lt=2**63, description="The same seed writes the same text (default: by chance)."
     )

@@ -49,7 +49,7 @@ def write(
     while length > 0:
         with torch.no_grad():
             logits, state = model(tokens, state)
-        token = draw(logits[-1, 0].float().cpu(), recent, generator, temperature, top_k, top_p, repetition_penalty)
+        token = draw(logits[-1, 0].cpu(), recent, generator, temperature, top_k, top_p, repetition_penalty)
         recent = [*recent[1 - RECENT :], token]
         tokens = torch.tensor([[token]], device=device)
         piece = complete(token)[:length]
@@ -81,14 +81,14 @@ def draw(
     Reference:
         top-p: Holtzman et al. 2019, arXiv:1904.09751; penalty: Keskar et al. 2019, arXiv:1909.05858.
     """
-    logits = logits.clone()
+    logits = logits.double()  # and so a copy; in single precision a tiny temperature or top_p is 0
     if repetition_penalty != 1 and recent:
         seen = torch.tensor(sorted(set(recent)))
         found = logits[seen]
         logits[seen] = torch.where(found > 0, found / repetition_penalty, found * repetition_penalty)
     if temperature == 0:
         return int(logits.argmax())
-    logits, tokens = torch.sort(logits / temperature, descending=True, stable=True)
+    logits, tokens = torch.sort((logits - logits.max()) / temperature, descending=True, stable=True)
     if top_k:
         logits = logits[:top_k]
     probabilities = torch.softmax(logits, 0)

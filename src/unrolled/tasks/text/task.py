@@ -19,12 +19,13 @@ from ...training.loop import Observer, Outcome, measure_steps
 from ...training.loop import train as run_training
 from ...training.randomness import seed_everything
 from ...training.run_folder import RunFolder
-from ..cells import cell_factory, is_own
-from .corpus import Corpus, read_corpus
+from ..cells import cell_factory, first_step, is_own
+from .corpus import Corpus, read_corpus, sha256_of
 from .options import DataOptions, ModelOptions, SamplingOptions, TextOptions
 from .problem import TextProblem, Windows, mean_loss
+from .recorded import open_run, recorded_corpus, recorded_options, recorded_tokenizer, with_cell
 from .sampling import write
-from .tokenizers import Tokenizer, check_alphabet, dump_tokenizer, load_tokenizer, make_tokenizer
+from .tokenizers import Tokenizer, check_alphabet, dump_tokenizer, make_tokenizer
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,21 @@ def train(
         (True, 20)
     """
     options = options or TextOptions()
+    RunFolder.check_free(output)
     corpus = read_corpus(paths)
     tokenizer = make_tokenizer(options.data.tokenizer, corpus.text, options.data.vocabulary_size)
     settled = _settle(options)
     torch.set_num_threads(settled.training.threads or torch.get_num_threads())
+    # with a problem of its own, for it is spoilt by it: what cannot run at all fails before there is a folder
+    trial = _problem(settled, corpus, tokenizer)
+    trial.loss(0, trial.start())
     if settled.training.steps is None:
-        spare = _problem(settled, corpus, tokenizer)
-        steps = measure_steps(spare, settled.training, settled.training.minutes or 1)
+        for observer in observers:
+            observer.measuring(settled.training.minutes or 1)
+        steps = measure_steps(trial, settled.training, settled.training.minutes or 1)
         settled = settled.model_copy(update={"training": settled.training.model_copy(update={"steps": steps})})
     problem = _problem(settled, corpus, tokenizer)
-    alphabet = "".join(sorted(set(corpus.text)))
+    saved_tokenizer = dump_tokenizer(tokenizer, "".join(sorted(set(corpus.text))))
     config = {
         "task": "text",
         "made_with": {
@@ -95,9 +101,10 @@ def train(
             "characters": len(corpus.text),
             "sha256": corpus.sha256,
         },
+        "tokenizer_sha256": sha256_of(saved_tokenizer),
         "options": settled.model_dump(),
     }
-    folder = RunFolder.create(output, config, {"tokenizer.json": dump_tokenizer(tokenizer, alphabet)})
+    folder = RunFolder.create(output, config, {"tokenizer.json": saved_tokenizer})
     return Training(folder.path, run_training(problem, settled.training, folder, observers), corpus)
 
 
@@ -115,24 +122,24 @@ def resume(
     Raises:
         CheckpointError: the folder is not a run of text, or its checkpoint is damaged.
         DataError: the corpus is not what it was.
+        InputError: the cell is not named again, or the new number of steps is done already.
     """
-    folder = _open(run)
-    options = _options_of(folder)
+    folder = open_run(run)
+    options = recorded_options(folder)
     if steps is not None and steps != options.training.steps:
         options = options.model_copy(update={"training": options.training.model_copy(update={"steps": steps})})
-    options = _with_cell(options, cell, folder)
-    recorded = folder.config["corpus"]
-    corpus = read_corpus(recorded["paths"])
-    if corpus.sha256 != recorded["sha256"]:
-        where = ", ".join(recorded["paths"]) or "Python's standard library"
+    options = with_cell(options, cell, folder)
+    paths, sha256 = recorded_corpus(folder)
+    corpus = read_corpus(paths)
+    if corpus.sha256 != sha256:
+        where = ", ".join(paths) or "Python's standard library"
         raise DataError(
             f"{folder.path}: expected the corpus that the run began with, but {where} has changed since "
             "(its hash differs); restore it, or start a new run."
         )
-    tokenizer, _ = _tokenizer_of(folder)
+    tokenizer, _ = recorded_tokenizer(folder)
     torch.set_num_threads(options.training.threads or torch.get_num_threads())
     problem = _problem(options, corpus, tokenizer)
-    folder.update({**folder.config, "options": options.model_dump()})
     return Training(folder.path, run_training(problem, options.training, folder, observers), corpus)
 
 
@@ -149,9 +156,9 @@ class TextRun:
     """
 
     def __init__(self, run: str | Path, *, cell: str | None = None, weights: str = "best"):
-        folder = _open(run)
-        options = _with_cell(_options_of(folder), cell, folder)
-        self.tokenizer, self.alphabet = _tokenizer_of(folder)
+        folder = open_run(run)
+        options = with_cell(recorded_options(folder), cell, folder)
+        self.tokenizer, self.alphabet = recorded_tokenizer(folder)
         self.model = _model(options.model, self.tokenizer.size)
         if weights not in ("best", "last"):
             raise InputError(f"--weights: expected best or last, got {weights!r}.")
@@ -167,7 +174,8 @@ class TextRun:
         try:
             self.model.load_state_dict(tensors)
         except RuntimeError as error:
-            raise CheckpointError(f"{file}: does not fit the model in config.json ({error}).") from error
+            reason = str(error).rpartition("\n")[2].strip()
+            raise CheckpointError(f"{file}: does not fit the model in config.json ({reason}).") from error
         self.model.eval()
 
     def write(self, prompt: str = "", **sampling: Any) -> Iterator[str]:
@@ -198,7 +206,7 @@ class TextRun:
         return {
             "loss": loss,
             "perplexity": math.exp(min(loss, 700.0)),
-            "bits_per_character": loss * _tokens_per_character(self.tokenizer, corpus.text, len(tokens)) / math.log(2),
+            "bits_per_character": loss * _tokens_per_character(self.tokenizer, corpus.text, tokens) / math.log(2),
             "characters": len(corpus.text),
         }
 
@@ -215,7 +223,12 @@ def known_words(written: str, corpus: str) -> float:
 
 def _settle(options: TextOptions) -> TextOptions:
     """Options with the threads recorded and the cell's path made absolute, so that a run can be resumed."""
-    training = options.training.model_copy(update={"threads": options.training.threads or torch.get_num_threads()})
+    training = options.training.model_copy(
+        update={
+            "threads": options.training.threads or torch.get_num_threads(),
+            "minutes": options.training.minutes if options.training.steps is None else None,
+        }
+    )
     model = options.model
     if is_own(model.cell):
         path, _, name = model.cell.rpartition(":")
@@ -246,65 +259,29 @@ def _split(text: str, tokenizer: Tokenizer, data: DataOptions) -> tuple[torch.Te
     return (
         tokenizer.encode(text[:border]),
         validation,
-        _tokens_per_character(tokenizer, held_out, len(validation)),
+        _tokens_per_character(tokenizer, held_out, validation),
     )
 
 
-def _tokens_per_character(tokenizer: Tokenizer, text: str, tokens: int) -> float:
-    """Of the tokens that are predicted (all but the first), over the characters that they spell."""
-    first = tokenizer.encode(text[:1])
-    return (tokens - len(first)) / max(1, len(text) - 1) if tokens > len(first) else 1.0
+def _tokens_per_character(tokenizer: Tokenizer, text: str, tokens: torch.Tensor) -> float:
+    """Of the tokens that are predicted, all but the first, over the characters that they complete."""
+    given = tokenizer.stream()(int(tokens[0]))
+    return (len(tokens) - 1) / max(1, len(text) - len(given))
 
 
 def _model(options: ModelOptions, vocabulary_size: int) -> LanguageModel:
-    return LanguageModel(
-        vocabulary_size,
-        cell_factory(options.cell, options.hidden_size),
-        options.embedding_size,
-        options.layers,
-        options.dropout,
-        options.residual,
-    )
+    factory = cell_factory(options.cell, options.hidden_size)
+    with first_step(options.cell):
+        return LanguageModel(
+            vocabulary_size, factory, options.embedding_size, options.layers, options.dropout, options.residual
+        )
 
 
 def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()  # which fails on "meta" too
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"--device: expected a device of this machine, got {name!r} ({reason}).") from error
     return device
-
-
-def _open(run: str | Path) -> RunFolder:
-    folder = RunFolder(run)
-    if folder.config.get("task") != "text":
-        raise CheckpointError(f"{folder.path}: expected a run of text, got one of {folder.config.get('task')!r}.")
-    return folder
-
-
-def _options_of(folder: RunFolder) -> TextOptions:
-    try:
-        return TextOptions.model_validate(folder.config["options"])
-    except (KeyError, ValidationError) as error:
-        reason = str(error).replace("\n", " ")
-        raise CheckpointError(f"{folder.path / 'config.json'}: damaged ({reason}).") from error
-
-
-def _tokenizer_of(folder: RunFolder) -> tuple[Tokenizer, str]:
-    return load_tokenizer(folder.read_text("tokenizer.json"), str(folder.path / "tokenizer.json"))
-
-
-def _with_cell(options: TextOptions, cell: str | None, folder: RunFolder) -> TextOptions:
-    """The options with the cell that the user names now: a path in a run folder is never run by itself."""
-    recorded = options.model.cell
-    if is_own(recorded) and cell is None:
-        raise InputError(
-            f"--cell: {folder.path} was made with a cell of your own; name it again to run it: --cell {recorded}"
-        )
-    if not is_own(recorded):
-        if cell not in (None, recorded):
-            raise InputError(f"--cell: expected {recorded}, with which {folder.path} was made, got {cell!r}.")
-        return options
-    return options.model_copy(update={"model": options.model.model_copy(update={"cell": cell})})

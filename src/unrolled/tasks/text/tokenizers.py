@@ -13,6 +13,11 @@ from ...core import CheckpointError, DataError
 
 _FORMAT = 1
 
+# The tokenizers library spells a byte as one visible character: itself, or the next one from U+0100 on.
+_VISIBLE = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
+_HIDDEN = sorted(set(range(256)) - set(_VISIBLE))
+_BYTES = {chr(b): b for b in _VISIBLE} | {chr(0x100 + place): b for place, b in enumerate(_HIDDEN)}
+
 
 class Tokenizer(Protocol):
     """What a tokenizer can do."""
@@ -113,11 +118,9 @@ class BPETokenizer:
         return torch.tensor([token for line in lines for token in line.ids], dtype=torch.int32)
 
     def stream(self) -> Callable[[int], str]:
-        """Text as soon as its last byte has come."""
-        from tokenizers.decoders import DecodeStream
-
-        stream = DecodeStream(skip_special_tokens=False)
-        return lambda token: stream.step(self._tokenizer, token) or ""
+        """A character when its last byte has come, as with bytes."""
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        return lambda token: decoder.decode(bytes(_BYTES[c] for c in self._tokenizer.id_to_token(token) or ""))
 
     def save(self) -> object:
         """The merges, in the tokenizers library's own JSON."""
