@@ -10,9 +10,10 @@ from torch import nn
 
 from unrolled.core import CheckpointError, InputError, NonFiniteError
 from unrolled.training.checkpoint import load_checkpoint, save_checkpoint
-from unrolled.training.loop import Loss, Observer, measure_steps, train
+from unrolled.training.loop import measure_steps, train
 from unrolled.training.optimizer import learning_rate, make_optimizer
 from unrolled.training.options import TrainingOptions
+from unrolled.training.problem import Loss, Observer
 from unrolled.training.randomness import RandomState, seed_everything
 from unrolled.training.run_folder import RunFolder
 

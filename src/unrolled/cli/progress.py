@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from ..training.loop import Observer
+from ..training.problem import Observer
 
 PLAIN_EVERY = 10.0  # seconds between two plain lines
 

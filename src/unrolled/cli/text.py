@@ -10,7 +10,7 @@ from ..tasks.text.options import SamplingOptions, TextOptions
 from ..tasks.text.task import TextRun, Training, known_words
 from ..tasks.text.task import resume as resume_training
 from ..tasks.text.task import train as run_training
-from ..training.loop import Observer
+from ..training.problem import Observer
 from ..training.randomness import seed_everything
 from .progress import make_display, printable
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core import InputError, InputTypeError, Tree, describe, select, valid_steps
+from ..core import InputError, InputTypeError, Tree, describe, run_reference, select, settle, valid_steps
 from .bidirectional import Bidirectional
 from .recurrent import Recurrent, time_first
 
@@ -162,8 +162,8 @@ def _output_size(layer: Any, input_size: int) -> int:
     modes = {module: module.training for module in layer.modules()}
     layer.eval()
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        x = torch.zeros(1, input_size, device=like.device, dtype=like.dtype)
-        outputs, _ = layer.cell.step(x, layer.initial_state(1))
+        x = torch.zeros(1, 1, input_size, device=like.device, dtype=like.dtype)
+        outputs, _ = run_reference(layer.cell.step, settle(x, layer.initial_state(1)))
     for module, training in modes.items():
         module.training = training
     if not isinstance(outputs, Tensor):

@@ -66,12 +66,14 @@ def first_step(choice: str) -> Iterator[None]:
     """
     try:
         yield
-    except UnrolledError:
+    except DataError:  # it names the file already
         raise
     except Exception as error:
         if not is_own(choice):
             raise
         place = _place(Path(choice.rpartition(":")[0]).resolve(), error)
+        if isinstance(error, UnrolledError):  # it says already what was expected
+            raise DataError(f"--cell: {place}: {error}") from error
         raise DataError(
             f"--cell: {place}: its first step failed: {_described(error)}. "
             "A step takes x (B, I) and a state, and returns (output, state)."

@@ -1,148 +1,23 @@
 """The training loop. It knows steps, gradients and checkpoints; what is learnt is the problem's affair."""
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from ..core import CheckpointError, InputError, NonFiniteError, Tree, detach, leaves, unflatten
-from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ..core import InputError, NonFiniteError, detach
+from .checkpoint import Checkpoint, save_checkpoint
 from .finite import explain_bad_number
-from .optimizer import learning_rate, make_optimizer, optimizer_tensors, restore_optimizer
+from .interrupt import interruptions
+from .optimizer import learning_rate, make_optimizer
 from .options import TrainingOptions
 from .plot import plot_losses
+from .problem import Observer, Outcome, Problem
 from .randomness import RandomState
 from .run_folder import RunFolder
-
-
-@dataclass(frozen=True)
-class Loss:
-    """What one step learnt from."""
-
-    value: Tensor  # scalar, to be differentiated
-    carry: Tree  # the state for the next step's window; the loop detaches and saves it
-    count: int  # tokens (or samples) that the step has read, for the speed
-
-
-class Problem(Protocol):
-    """What is learnt: a model, its loss at each step, and how well it does. A pure function of the step."""
-
-    model: nn.Module
-
-    def start(self) -> Tree:
-        """The state before the first window."""
-
-    def loss(self, step: int, carry: Tree) -> Loss:
-        """The loss of training step ``step`` (from 0), given the state carried from the step before."""
-
-    def figures(self, loss: float) -> dict[str, float]:
-        """What a loss means in other units, such as bits per character."""
-
-    def evaluate(self) -> float:
-        """The loss on the validation data."""
-
-    def sample(self) -> str | None:
-        """Something to look at, such as a generated text."""
-
-
-class Observer:
-    """Watches a run; every method may be overridden, none needs to be."""
-
-    def measuring(self, minutes: float) -> None:
-        """Some steps are run, to measure how many fit into so many minutes."""
-
-    def started(self, step: int, steps: int, folder: Path) -> None:
-        """Training goes on from this step of so many, in this run folder."""
-
-    def stepped(self, record: dict[str, Any]) -> None:
-        """A step is done; the record is as in metrics.jsonl."""
-
-    def evaluating(self, step: int) -> None:
-        """An evaluation begins."""
-
-    def evaluated(self, record: dict[str, Any], sample: str | None) -> None:
-        """An evaluation is done."""
-
-    def stopped(self) -> None:
-        """Training has ended, for whatever reason."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a call of :func:`train` ended."""
-
-    step: int  # steps done
-    steps: int  # steps of the whole run
-    best: dict[str, float] | None  # figures of the best evaluation, with its step
-
-    @property
-    def finished(self) -> bool:
-        """Whether the whole run is done (otherwise it was interrupted, and can be resumed)."""
-        return self.step >= self.steps
-
-
-@dataclass
-class _Run:
-    """All that changes while training, and so all that a checkpoint holds."""
-
-    problem: Problem
-    optimizer: torch.optim.Optimizer
-    carry: Tree
-    step: int = 0
-    seconds: float = 0.0
-    best: dict[str, float] | None = None
-    clock: float = field(default_factory=time.monotonic)
-
-    def save(self, folder: RunFolder) -> None:
-        self._check_parameters()
-        now = time.monotonic()
-        self.seconds, self.clock = self.seconds + now - self.clock, now
-        random = RandomState.capture()
-        groups = {
-            "model": dict(self.problem.model.state_dict()),
-            "optimizer": optimizer_tensors(self.optimizer),
-            "carry": {str(i): leaf for i, leaf in enumerate(leaves(self.carry))},
-            "random": random.torch,
-        }
-        tensors = {f"{group}.{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
-        info = {"step": self.step, "seconds": self.seconds, "best": self.best, "random": random.info()}
-        save_checkpoint(folder.last, Checkpoint(tensors, info))
-
-    def _check_parameters(self) -> None:
-        """A step can leave the finite numbers by itself, with a huge learning rate."""
-        for name, parameter in self.problem.model.named_parameters():
-            if not torch.isfinite(parameter).all():
-                raise NonFiniteError(
-                    f"the parameter {name} is not finite after step {self.step}. "
-                    "The last checkpoint is from before; try a lower --learning-rate."
-                )
-
-    def restore(self, folder: RunFolder) -> None:
-        checkpoint = load_checkpoint(folder.last)
-        groups: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in checkpoint.tensors.items():
-            group, _, key = name.partition(".")
-            groups.setdefault(group, {})[key] = tensor
-        try:
-            self.problem.model.load_state_dict(groups["model"])
-            carried = groups.get("carry", {})
-            device = next((p.device for p in self.problem.model.parameters()), torch.device("cpu"))
-            self.carry = unflatten(self.carry, [carried[str(i)].to(device) for i in range(len(carried))])
-            restore_optimizer(self.optimizer, groups.get("optimizer", {}))
-            info = checkpoint.info
-            self.step, self.seconds, self.best = info["step"], info["seconds"], info["best"]
-            RandomState.from_saved(groups["random"], info["random"]).restore()
-        except (KeyError, RuntimeError, StopIteration, TypeError, ValueError) as error:
-            reason = str(error).rpartition("\n")[2].strip()
-            raise CheckpointError(f"{folder.last}: does not fit the model of this run ({reason}).") from error
+from .state import RunState
 
 
 def train(problem: Problem, options: TrainingOptions, folder: RunFolder, observers: Sequence[Observer] = ()) -> Outcome:
@@ -168,8 +43,8 @@ def train(problem: Problem, options: TrainingOptions, folder: RunFolder, observe
     steps = options.steps
     evaluate_every = options.evaluate_every or math.ceil(steps / 10)
     log_every = math.ceil(steps / 1000)
-    run = _Run(problem, make_optimizer(problem.model, options), problem.start())
-    with folder.locked(), _interruptions() as interrupted:
+    run = RunState(problem, make_optimizer(problem.model, options), problem.start())
+    with folder.locked(), interruptions() as interrupted:
         if folder.last.exists():
             run.restore(folder)
         else:
@@ -204,7 +79,7 @@ def train(problem: Problem, options: TrainingOptions, folder: RunFolder, observe
     return Outcome(run.step, steps, run.best)
 
 
-def _record_options(run: _Run, options: TrainingOptions, folder: RunFolder) -> None:
+def _record_options(run: RunState, options: TrainingOptions, folder: RunFolder) -> None:
     """What a resumed run is to do may differ from what is recorded: it may be longer."""
     steps = options.steps or 0
     if steps <= run.step and steps != folder.training.get("steps"):
@@ -212,7 +87,7 @@ def _record_options(run: _Run, options: TrainingOptions, folder: RunFolder) -> N
     folder.record_training(options.model_dump())
 
 
-def _step(run: _Run, options: TrainingOptions, steps: int) -> dict[str, Any]:
+def _step(run: RunState, options: TrainingOptions, steps: int) -> dict[str, Any]:
     began = time.monotonic()
     model = run.problem.model.train()
     before = RandomState.capture()
@@ -251,7 +126,7 @@ def _step(run: _Run, options: TrainingOptions, steps: int) -> dict[str, Any]:
     }
 
 
-def _evaluate(run: _Run, folder: RunFolder) -> tuple[dict[str, Any], str | None]:
+def _evaluate(run: RunState, folder: RunFolder) -> tuple[dict[str, Any], str | None]:
     """Figures and a sample, drawn without touching the run's random state; the best weights are kept."""
     before = RandomState.capture()
     run.problem.model.eval()
@@ -273,7 +148,7 @@ def _evaluate(run: _Run, folder: RunFolder) -> tuple[dict[str, Any], str | None]
 
 def measure_steps(problem: Problem, options: TrainingOptions, minutes: float) -> int:
     """How many steps, with their evaluations, fit into so many minutes here. The problem is spoilt by it."""
-    run = _Run(problem, make_optimizer(problem.model, options), problem.start())
+    run = RunState(problem, make_optimizer(problem.model, options), problem.start())
     _step(run, options, 10**9)  # the first step is slower than the rest
     spent: list[float] = []
     while len(spent) < 3 or sum(spent) < 2.0:
@@ -291,28 +166,3 @@ def measure_steps(problem: Problem, options: TrainingOptions, minutes: float) ->
     if options.evaluate_every:
         return max(1, int(budget / (step + evaluation / options.evaluate_every)))
     return max(1, int((budget - 10 * evaluation) / step))
-
-
-@contextmanager
-def _interruptions() -> Iterator[Callable[[], bool]]:
-    """Turns the first Ctrl-C or SIGTERM into a flag; a second one acts as usual. Main thread only."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    caught: list[int] = []
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-    def catch(number: int, _: Any) -> None:
-        caught.append(number)
-        restore()
-
-    for number in previous:
-        signal.signal(number, catch)
-    try:
-        yield lambda: bool(caught)
-    finally:
-        restore()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import InputError
-from .loop import Observer
+from .problem import Observer
 
 
 class TensorBoard(Observer):

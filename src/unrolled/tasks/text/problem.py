@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from ...core import DataError, Tree
 from ...models import LanguageModel
-from ...training.loop import Loss
+from ...training.problem import Loss
 from .options import DataOptions
 from .sampling import write
 from .tokenizers import Tokenizer

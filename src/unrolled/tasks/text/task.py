@@ -15,8 +15,9 @@ from ... import __version__
 from ...core import CheckpointError, DataError, InputError
 from ...models import LanguageModel
 from ...training.checkpoint import load_checkpoint
-from ...training.loop import Observer, Outcome, measure_steps
+from ...training.loop import measure_steps
 from ...training.loop import train as run_training
+from ...training.problem import Observer, Outcome
 from ...training.randomness import seed_everything
 from ...training.run_folder import RunFolder
 from ..cells import cell_factory, first_step, is_own
