@@ -25,7 +25,7 @@ def plot_losses(path: Path, records: list[dict[str, Any]]) -> None:
         steps, losses = zip(*checked, strict=True)
         axes.plot(steps, losses, "o-", color="tab:orange", label="validation")
         best_step, best = min(checked, key=lambda point: point[1])
-        axes.annotate(f"best {best:.3f}", (best_step, best), (0, 10), textcoords="offset points", ha="center")
+        axes.annotate(f"best {best:.3f}", (best_step, best), (0, 10), textcoords="offset points", ha="right")
     axes.set(xlabel="step", ylabel="loss (nats)", title="Loss over training")
     axes.grid(alpha=0.3)
     if trained or checked:
@@ -36,10 +36,10 @@ def plot_losses(path: Path, records: list[dict[str, Any]]) -> None:
 
 
 def _smooth(values: tuple[float, ...]) -> list[float]:
-    """An exponential moving average over about a fiftieth of the run."""
-    weight = 1 / max(1.0, len(values) / 50)
-    average, smoothed = values[0], []
-    for value in values:
-        average += weight * (value - average)
+    """An exponential moving average over about a hundredth of the run; at first, of what there is."""
+    weight = 1 / max(1.0, len(values) / 100)
+    average, smoothed = 0.0, []
+    for done, value in enumerate(values):
+        average += max(weight, 1 / (done + 1)) * (value - average)
         smoothed.append(average)
     return smoothed
