@@ -147,7 +147,7 @@ def test_a_file_that_may_not_be_read(text_file, tmp_path):
         ("--device cuda:7", "--device: expected a device of this machine, got 'cuda:7'"),
         ("--device toaster", "--device: expected a device of this machine, got 'toaster'"),
         ("--device meta", "--device: expected a device of this machine, got 'meta'"),
-        ("--nonsense 3", "No such option: --nonsense"),
+        ("--nonsense 3", "No such option.*--nonsense"),
         ("--steps 3 --minutes 1", "--steps, --minutes: expected one of the two, got both"),
     ],
 )
@@ -161,7 +161,7 @@ def test_wrong_options(options, message, refused, text_file):
     ("arguments", "message"),
     [
         ("train poetry", "No such command 'poetry'. See --help."),
-        ("rain text", "No such command 'rain'. Did you mean 'train'? See --help."),
+        ("rain text", "No such command 'rain'. Did you mean 'train'?"),
         ("generate", "Missing argument 'RUN'. See --help."),
         ("evaluate run", "Missing argument 'FILES'. See --help."),
         ("generate run --length 0", "--length: expected a value greater than or equal to 1, got 0."),
