@@ -62,7 +62,7 @@ def state_of(folder):
     for name in ("model", "last"):
         checkpoint = load_checkpoint(folder / f"{name}.safetensors")
         found |= {f"{name}.{key}": tensor for key, tensor in checkpoint.tensors.items()}
-        found[f"{name} info"] = {k: v for k, v in checkpoint.info.items() if k != "seconds"}
+        found[f"{name} info"] = checkpoint.info
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     found["metrics"] = [{k: v for k, v in r.items() if k != "tokens_per_second"} for r in records]
     return found

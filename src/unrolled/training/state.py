@@ -1,7 +1,6 @@
 """The state of a run: all that a checkpoint must hold for a run to go on exactly."""
 
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -22,9 +21,7 @@ class RunState:
     optimizer: torch.optim.Optimizer
     carry: Tree
     step: int = 0
-    seconds: float = 0.0
     best: dict[str, float] | None = None
-    clock: float = field(default_factory=time.monotonic)
 
     def save(self, folder: RunFolder) -> None:
         """Write the last checkpoint.
@@ -33,8 +30,6 @@ class RunState:
             NonFiniteError: a parameter is NaN or infinite; the file of before stays.
         """
         self._check_parameters()
-        now = time.monotonic()
-        self.seconds, self.clock = self.seconds + now - self.clock, now
         random = RandomState.capture()
         groups = {
             "model": dict(self.problem.model.state_dict()),
@@ -43,7 +38,7 @@ class RunState:
             "random": random.torch,
         }
         tensors = {f"{group}.{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
-        info = {"step": self.step, "seconds": self.seconds, "best": self.best, "random": random.info()}
+        info = {"step": self.step, "best": self.best, "random": random.info()}
         save_checkpoint(folder.last, Checkpoint(tensors, info))
 
     def _check_parameters(self) -> None:
@@ -73,7 +68,7 @@ class RunState:
             self.carry = unflatten(self.carry, [carried[str(i)].to(device) for i in range(len(carried))])
             restore_optimizer(self.optimizer, groups.get("optimizer", {}))
             info = checkpoint.info
-            self.step, self.seconds, self.best = info["step"], info["seconds"], info["best"]
+            self.step, self.best = info["step"], info["best"]
             RandomState.from_saved(groups["random"], info["random"]).restore()
         except (KeyError, RuntimeError, StopIteration, TypeError, ValueError) as error:
             reason = str(error).rpartition("\n")[2].strip()

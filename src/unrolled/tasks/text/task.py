@@ -28,6 +28,8 @@ from .recorded import open_run, recorded_corpus, recorded_options, recorded_toke
 from .sampling import write
 from .tokenizers import Tokenizer, check_alphabet, dump_tokenizer, make_tokenizer
 
+Split = tuple[torch.Tensor, torch.Tensor, float]  # training and validation tokens, tokens a character of the latter
+
 
 @dataclass(frozen=True)
 class Training:
@@ -79,14 +81,15 @@ def train(
     settled = _settle(options)
     torch.set_num_threads(settled.training.threads or torch.get_num_threads())
     # with a problem of its own, for it is spoilt by it: what cannot run at all fails before there is a folder
-    trial = _problem(settled, corpus, tokenizer)
+    split = _split(corpus.text, tokenizer, settled.data)
+    trial = _problem(settled, split, tokenizer)
     trial.loss(0, trial.start())
     if settled.training.steps is None:
         for observer in observers:
             observer.measuring(settled.training.minutes or 1)
         steps = measure_steps(trial, settled.training, settled.training.minutes or 1)
         settled = settled.model_copy(update={"training": settled.training.model_copy(update={"steps": steps})})
-    problem = _problem(settled, corpus, tokenizer)
+    problem = _problem(settled, split, tokenizer)
     saved_tokenizer = dump_tokenizer(tokenizer, "".join(sorted(set(corpus.text))))
     config = {
         "task": "text",
@@ -140,7 +143,7 @@ def resume(
         )
     tokenizer, _ = recorded_tokenizer(folder)
     torch.set_num_threads(options.training.threads or torch.get_num_threads())
-    problem = _problem(options, corpus, tokenizer)
+    problem = _problem(options, _split(corpus.text, tokenizer, options.data), tokenizer)
     return Training(folder.path, run_training(problem, options.training, folder, observers), corpus)
 
 
@@ -237,17 +240,17 @@ def _settle(options: TextOptions) -> TextOptions:
     return options.model_copy(update={"training": training, "model": model})
 
 
-def _problem(options: TextOptions, corpus: Corpus, tokenizer: Tokenizer) -> TextProblem:
+def _problem(options: TextOptions, split: Split, tokenizer: Tokenizer) -> TextProblem:
     """Seed everything, make the model, cut the text: the same, each time that it is called."""
     device = _device(options.training.device)
-    train_tokens, validation, ratio = _split(corpus.text, tokenizer, options.data)
+    train_tokens, validation, ratio = split
     windows = Windows.cut(train_tokens, options.data, options.training.seed)
     seed_everything(options.training.seed)
     model = _model(options.model, tokenizer.size).to(device)
     return TextProblem(model, windows, validation, ratio, tokenizer)
 
 
-def _split(text: str, tokenizer: Tokenizer, data: DataOptions) -> tuple[torch.Tensor, torch.Tensor, float]:
+def _split(text: str, tokenizer: Tokenizer, data: DataOptions) -> Split:
     """Training tokens, validation tokens, and the tokens a character of the latter."""
     border = len(text) - max(1, round(len(text) * data.validation_share))
     held_out = text[border:]
