@@ -200,3 +200,21 @@ def evaluate(
         return text.evaluate(run, files, weights, cell, as_json)
 
     return call
+
+
+@app.command()
+def doctor(
+    clear_cache: Annotated[bool, typer.Option("--clear-cache", help="Remove the compiled kernels instead.")] = False,
+) -> Call:
+    """Say whether steps can be compiled on this machine, with what, and why.
+
+    Example:
+    unrolled doctor
+    """
+
+    def call() -> int:
+        from . import doctor as page
+
+        return page.clear() if clear_cache else page.report()
+
+    return call

@@ -10,9 +10,9 @@ from .errors import (
     UnrolledError,
     UnsupportedStep,
 )
-from .reference import run_reference
+from .reference import check_step, run_reference
 from .tree import Tree, describe, leaves, map_tree, named_leaves, unflatten
-from .unrolling import Step, Unrolling, batch_of, batch_size_of, detach, select, settle, valid_steps
+from .unrolling import Step, Unrolling, align, batch_of, batch_size_of, detach, select, settle, valid_steps
 
 __all__ = [
     "Cell",
@@ -26,8 +26,10 @@ __all__ = [
     "UnrolledError",
     "Unrolling",
     "UnsupportedStep",
+    "align",
     "batch_of",
     "batch_size_of",
+    "check_step",
     "describe",
     "detach",
     "leaves",

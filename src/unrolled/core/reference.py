@@ -16,17 +16,16 @@ def run_reference(step: Step, run: Unrolling) -> tuple[Tree, Tree]:
     """
     # unbind, not indexing: the gradient of T slices is then one stack instead of T full-size additions
     inputs = None if run.x is None else [leaf.unbind(0) for leaf in leaves(run.x)]
-    times = range(run.steps) if not run.reverse else range(run.steps - 1, -1, -1)
     outputs: list[Tree] = [None] * run.steps
     state = run.state
-    for done, t in enumerate(times):
-        if run.truncated_bptt_steps and done and done % run.truncated_bptt_steps == 0:
+    for k, t in enumerate(run.times()):
+        if run.cuts(k):
             state = detach(state)
         if run.restart is not None:
             state = select(run.restart[t], run.reset_state, state)
         x = None if inputs is None else unflatten(run.x, [leaf[t] for leaf in inputs])
         before = state if run.valid is None else select(run.valid[t], state, run.spare_state)
-        output, after = _check(step(x, before), state, run.batch_size)
+        output, after = check_step(step(x, before), state, run.batch_size)
         if run.valid is not None:
             after = select(run.valid[t], after, state)
             output = select(run.valid[t], output, map_tree(torch.zeros_like, output))
@@ -39,7 +38,7 @@ def run_reference(step: Step, run: Unrolling) -> tuple[Tree, Tree]:
     return unflatten(outputs[0], [torch.stack(column) for column in by_leaf]), state
 
 
-def _check(result: Tree, state: Tree, batch_size: int) -> tuple[Tree, Tree]:
+def check_step(result: Tree, state: Tree, batch_size: int) -> tuple[Tree, Tree]:
     """What a step returned, held to ``(output, state)`` with the state's structure, shapes and dtypes."""
     if not isinstance(result, tuple) or len(result) != 2:
         got = f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__

@@ -31,6 +31,16 @@ class Unrolling:
     spare_state: Tree  # (B, ...): with this a masked step computes, in place of the state that it holds
     reverse: bool
     truncated_bptt_steps: int | None
+    done: int = 0  # steps of the same sequence that were run before these, in the order of processing
+
+    def times(self) -> range:
+        """The time steps in the order in which they are processed."""
+        return range(self.steps) if not self.reverse else range(self.steps - 1, -1, -1)
+
+    def cuts(self, k: int) -> bool:
+        """Whether truncated BPTT detaches the state before the k-th step to be processed, from 0."""
+        window, k = self.truncated_bptt_steps, self.done + k
+        return window is not None and k > 0 and k % window == 0
 
 
 def settle(

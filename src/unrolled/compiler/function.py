@@ -1,0 +1,157 @@
+"""A planned step as one differentiable operation on whole sequences."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ..core import Step, Tree, Unrolling, UnsupportedStep, align, leaves, run_reference, unflatten
+from .graph import Graph
+from .interpret import Values, evaluate
+from .operations import RANDOM
+from .plan import Plan
+
+
+class Engine(Protocol):
+    """What runs the two loops of a plan: torch, node by node, or a kernel."""
+
+    def forward(self, plan: Plan, values: Values, run: Unrolling, state: list[Tensor], reset: list[Tensor]) -> Any:
+        """The loop forward in time."""
+
+    def backward(
+        self, plan: Plan, values: Values, run: Unrolling, adjoint: list[Tensor | None], shapes: list[Tensor]
+    ) -> tuple[list[Tensor | None], list[Tensor | None]]:
+        """The loop back through time."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call: what to run and how; the tensors that may have gradients are arguments of the operation."""
+
+    step: Step
+    run: Unrolling
+    plan: Plan
+    engine: Engine
+    output: Tree  # the structure of the step's output
+
+
+def apply(job: Job, closed: list[Tensor]) -> tuple[Tree, Tree]:
+    """Outputs (T, B, ...) and last state of a whole sequence."""
+    run = job.run
+    x = [] if run.x is None else leaves(run.x)
+    counts = (len(x), len(leaves(run.state)))
+    flat = _Sequence.apply(job, counts, *x, *leaves(run.state), *leaves(run.reset_state), *closed)
+    count = len(job.plan.graph.output)
+    return unflatten(job.output, flat[:count]), unflatten(run.state, flat[count:])
+
+
+class _Sequence(torch.autograd.Function):
+    """x, state, state of the resets, closed-over tensors -> outputs, last state."""
+
+    @staticmethod
+    def forward(ctx: Any, job: Job, counts: tuple[int, int], *tensors: Tensor) -> tuple[Tensor, ...]:
+        """The whole sequence forward in time."""
+        x, state, reset, closed = _parts(tensors, counts)
+        run, plan, graph = job.run, job.plan, job.plan.graph
+        rows = run.steps * run.batch_size
+        values: Values = {index: leaf.flatten(0, 1) for index, leaf in zip(graph.x, x, strict=True)}
+        values.update(zip(graph.closed, closed, strict=True))
+        evaluate(graph, plan.forward.before, values, rows, state[0].device)
+        last = job.engine.forward(plan, values, run, list(state), list(reset))
+        evaluate(graph, plan.forward.after, values, rows, state[0].device)
+        outputs = [_steps(graph, index, values[index], run) for index in graph.output]
+        if run.valid is not None:
+            outputs = [torch.where(align(run.valid, leaf), leaf, torch.zeros_like(leaf)) for leaf in outputs]
+        ctx.job, ctx.counts, ctx.inputs = job, counts, len(tensors)
+        if plan.backward is not None:
+            ctx.save_for_backward(*tensors, *(values[index] for index in plan.saved))
+        results = [_own(leaf, tensors) for leaf in [*outputs, *last]]
+        ctx.mark_non_differentiable(*(leaf for leaf in results if not leaf.is_floating_point()))
+        return tuple(results)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> Any:
+        """The whole sequence back through time."""
+        job: Job = ctx.job
+        tensors, saved = ctx.saved_tensors[: ctx.inputs], ctx.saved_tensors[ctx.inputs :]
+        if torch.is_grad_enabled():
+            return (None, None, *_twice(job, ctx.counts, tensors, grads))
+        _, state, _, _ = _parts(tensors, ctx.counts)
+        run, plan, graph = job.run, job.plan, job.plan.graph
+        assert plan.backward is not None
+        rows, device = run.steps * run.batch_size, state[0].device
+        values: Values = dict(zip(plan.saved, saved, strict=True))
+        for index, grad in zip(graph.d_output, grads, strict=False):
+            if index is not None and grad is not None:
+                if run.valid is not None:
+                    grad = torch.where(align(run.valid, grad), grad, torch.zeros_like(grad))
+                values[index] = grad.flatten(0, 1)
+        evaluate(graph, plan.backward.before, values, rows, device)
+        adjoint = [
+            grad if index is not None else None
+            for index, grad in zip(graph.d_new_state, grads[len(graph.output) :], strict=True)
+        ]
+        d_state, d_reset = job.engine.backward(plan, values, run, adjoint, list(state))
+        evaluate(graph, plan.backward.after, values, rows, device)
+        d_x = [
+            None if index is None or index not in values else _steps(graph, index, values[index], run)
+            for index in graph.d_x
+        ]
+        d_closed = [None if index is None else values.get(index) for index in graph.d_closed]
+        results = [*d_x, *d_state, *d_reset, *d_closed]
+        needed = ctx.needs_input_grad[2:]
+        return (None, None, *(grad if need else None for grad, need in zip(results, needed, strict=True)))
+
+
+def _parts(tensors: tuple[Tensor, ...], counts: tuple[int, int]) -> tuple[tuple[Tensor, ...], ...]:
+    inputs, states = counts
+    ends = (inputs, inputs + states, inputs + 2 * states)
+    return tensors[: ends[0]], tensors[ends[0] : ends[1]], tensors[ends[1] : ends[2]], tensors[ends[2] :]
+
+
+def _steps(graph: Graph, index: int, value: Tensor, run: Unrolling) -> Tensor:
+    """A value of T·B rows as (T, B, ...)."""
+    axis = graph.rows_axis(index)
+    assert axis is not None
+    value = value.movedim(axis, 0)
+    return value.reshape(run.steps, run.batch_size, *value.shape[1:])
+
+
+def _own(result: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
+    """A result that shares no memory with an argument: each may be changed in place by its owner."""
+    return result.clone() if any(result.data_ptr() == leaf.data_ptr() for leaf in inputs) else result
+
+
+def _twice(
+    job: Job, counts: tuple[int, int], tensors: tuple[Tensor, ...], grads: tuple[Tensor | None, ...]
+) -> list[Tensor | None]:
+    """Gradients that can be differentiated again: those of the reference, run on the same arguments."""
+    if any(node.op in RANDOM for node in job.plan.graph.nodes):
+        raise UnsupportedStep(
+            "A gradient of a gradient through a step that draws random numbers: use backend='reference'."
+        )
+    x, state, reset, _ = _parts(tensors, counts)
+    run = replace(
+        job.run,
+        x=None if job.run.x is None else unflatten(job.run.x, x),
+        state=unflatten(job.run.state, state),
+        reset_state=unflatten(job.run.reset_state, reset),
+    )
+    outputs, last = run_reference(job.step, run)
+    pairs = [
+        (leaf, grad)
+        for leaf, grad in zip([*leaves(outputs), *leaves(last)], grads, strict=True)
+        if grad is not None and leaf.requires_grad
+    ]
+    wanted = [tensor for tensor in tensors if tensor.requires_grad]
+    found = torch.autograd.grad(
+        [leaf for leaf, _ in pairs], wanted, [grad for _, grad in pairs], create_graph=True, allow_unused=True
+    )
+    answers = {id(tensor): grad for tensor, grad in zip(wanted, found, strict=True)}
+    seen: set[int] = set()
+    results: list[Tensor | None] = []
+    for tensor in tensors:  # a tensor given twice gets its gradient once
+        results.append(None if id(tensor) in seen else answers.get(id(tensor)))
+        seen.add(id(tensor))
+    return results

@@ -1,0 +1,180 @@
+"""Run a plan with torch, operation by operation: what a kernel must equal, and the phases around its loop."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core import Unrolling, align, leaves
+from .graph import Graph, Node, Ref, resize
+from .operations import POINTWISE, PRODUCTS, REDUCTIONS, VIEWS
+from .plan import Direction, Plan
+
+Values = dict[int, Any]
+
+
+def evaluate(graph: Graph, order: Iterable[int], values: Values, rows: int, device: torch.device) -> None:
+    """Compute these nodes, in this order, where the batch has this number of rows; adds to ``values``."""
+    for index in order:
+        if index not in values:
+            values[index] = compute(graph, graph.nodes[index], values, rows, device)
+
+
+def compute(graph: Graph, node: Node, values: Mapping[int, Any], rows: int, device: torch.device) -> Any:
+    """The value of one node, whose operands are known."""
+
+    def operand(arg: Any) -> Any:
+        if isinstance(arg, Ref):
+            return values[arg.index]
+        return tuple(operand(item) for item in arg) if isinstance(arg, tuple) else arg
+
+    args = tuple(operand(arg) for arg in node.args)
+    shape = resize(node.shape, graph.batch, rows)
+    op = node.op
+    if op in POINTWISE:
+        return _pointwise(node, args, shape, device)
+    if op in ("reshape", "expand"):
+        return VIEWS[op](args[0], shape)
+    if op in VIEWS:
+        return VIEWS[op](*args)
+    if op in PRODUCTS:
+        return PRODUCTS[op](*args)
+    if op in REDUCTIONS:
+        return REDUCTIONS[op](*args, True, node.dtype)
+    if op == "cat":
+        return torch.cat(args[0], args[1])
+    if op == "full":
+        return torch.full(shape, args[0], dtype=node.dtype, device=device)
+    if op == "iota":
+        return torch.arange(shape[0], dtype=node.dtype, device=device)
+    if op == "constant":
+        return torch.tensor(args, dtype=node.dtype, device=device).reshape(shape)
+    if op in ("rand", "randn"):
+        return getattr(torch, op)(shape, dtype=node.dtype, device=device)
+    return _aten(graph, node, args, rows)
+
+
+def _pointwise(node: Node, args: tuple[Any, ...], shape: tuple[int, ...], device: torch.device) -> Tensor:
+    function = POINTWISE[node.op].torch
+    if not any(isinstance(arg, Tensor) for arg in args) or (
+        node.op in ("maximum", "minimum", "atan2", "pow", "where") and not all(isinstance(arg, Tensor) for arg in args)
+    ):
+        first = next((arg for arg in args if isinstance(arg, Tensor) and arg.dtype != torch.bool), None)
+        dtype = node.dtype if first is None else first.dtype
+        args = tuple(arg if isinstance(arg, Tensor) else torch.tensor(arg, dtype=dtype, device=device) for arg in args)
+    result: Tensor = function(*args)
+    if result.dtype != node.dtype:
+        result = result.to(node.dtype)
+    return result if result.shape == shape else result.expand(shape)
+
+
+def _aten(graph: Graph, node: Node, args: tuple[Any, ...], rows: int) -> Any:
+    if node.op == "getitem":
+        return args[0][args[1]]
+    kwargs: dict[str, Any] = {}
+    if args and isinstance(args[-1], tuple) and args[-1][:1] == ("kwargs",):
+        kwargs, args = dict(args[-1][1:]), args[:-1]
+    namespace, packet, overload = node.op.split(".")
+    return getattr(getattr(getattr(torch.ops, namespace), packet), overload)(
+        *[list(arg) if isinstance(arg, tuple) else arg for arg in args], **kwargs
+    )
+
+
+class Interpreter:
+    """The loop over time as a Python loop over a plan's nodes."""
+
+    def forward(self, plan: Plan, values: Values, run: Unrolling, state: list[Tensor], reset: list[Tensor]) -> Any:
+        """Run the forward loop; what it writes is added to ``values`` as sequences (T·B rows).
+
+        Returns:
+            The state after the last step.
+        """
+        graph, part = plan.graph, plan.forward
+        spare = leaves(run.spare_state)
+        columns: dict[int, list[Tensor]] = {index: [None] * run.steps for index in part.writes}  # type: ignore[list-item]
+        for t in run.times():
+            if run.restart is not None:
+                state = [_where(run.restart[t], r, s) for r, s in zip(reset, state, strict=True)]
+            seen = state
+            if run.valid is not None:
+                seen = [_where(run.valid[t], s, p) for s, p in zip(state, spare, strict=True)]
+            here = self._at(graph, part, values, run, t)
+            here.update(zip(graph.state, seen, strict=True))
+            evaluate(graph, part.loop, here, run.batch_size, state[0].device)
+            after = [here[index] for index in graph.new_state]
+            if run.valid is not None:
+                after = [_where(run.valid[t], a, s) for a, s in zip(after, state, strict=True)]
+            state = after
+            for index, column in columns.items():
+                column[t] = here[index]
+        _gather(graph, columns, values)
+        return state
+
+    def backward(
+        self, plan: Plan, values: Values, run: Unrolling, adjoint: list[Tensor | None], shapes: list[Tensor]
+    ) -> tuple[list[Tensor | None], list[Tensor | None]]:
+        """Run the backward loop; what it writes is added to ``values`` as sequences (T·B rows).
+
+        Returns:
+            The gradients of the first state and of the state of the resets.
+        """
+        graph, part = plan.graph, plan.backward
+        assert part is not None
+        columns: dict[int, list[Tensor]] = {index: [None] * run.steps for index in part.writes}  # type: ignore[list-item]
+        resets: list[Tensor | None] = [None] * len(adjoint)
+        carried = list(adjoint)
+        times = list(run.times())
+        for done in range(run.steps - 1, -1, -1):
+            t = times[done]
+            here = self._at(graph, part, values, run, t)
+            held: list[Tensor | None] = [None] * len(carried)
+            for k, index in enumerate(graph.d_new_state):
+                if index is None:
+                    continue
+                here[index] = carried[k] if carried[k] is not None else torch.zeros_like(shapes[k])
+                if run.valid is not None:
+                    nothing = torch.zeros_like(here[index])
+                    held[k] = _where(run.valid[t], nothing, here[index])
+                    here[index] = _where(run.valid[t], here[index], nothing)
+            evaluate(graph, part.loop, here, run.batch_size, shapes[0].device)
+            for k, index in enumerate(graph.d_state):
+                grad = None if index is None else here[index]
+                if grad is not None and run.valid is not None:
+                    grad = _where(run.valid[t], grad, torch.zeros_like(grad))
+                grad = _plus(grad, held[k])
+                if grad is not None and run.restart is not None:
+                    nothing = torch.zeros_like(grad)
+                    resets[k] = _plus(resets[k], _where(run.restart[t], grad, nothing))
+                    grad = _where(run.restart[t], nothing, grad)
+                carried[k] = None if run.cuts(done) else grad
+            for index, column in columns.items():
+                column[t] = here[index]
+        _gather(graph, columns, values)
+        return carried, resets
+
+    @staticmethod
+    def _at(graph: Graph, part: Direction, values: Values, run: Unrolling, t: int) -> Values:
+        here = {index: values[index] for index in part.constants}
+        for index in part.reads:
+            axis = graph.rows_axis(index)
+            assert axis is not None
+            here[index] = values[index].narrow(axis, t * run.batch_size, run.batch_size)
+        return here
+
+
+def _gather(graph: Graph, columns: dict[int, list[Tensor]], values: Values) -> None:
+    for index, column in columns.items():
+        axis = graph.rows_axis(index)
+        assert axis is not None
+        values[index] = torch.cat(column, axis)
+
+
+def _where(flags: Tensor, chosen: Tensor, otherwise: Tensor) -> Tensor:
+    return torch.where(align(flags, chosen), chosen, otherwise)
+
+
+def _plus(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    if a is None or b is None:
+        return a if b is None else b
+    return a + b
