@@ -16,6 +16,15 @@ def test_own_cell_learns():
     assert losses[-1] < 0.17  # as good as always answering 1, or better
 
 
+def test_the_compiled_loop_is_faster_than_a_python_loop():
+    command = [sys.executable, str(EXAMPLES / "compiled_speed.py"), "3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    ratios = [float(line.split("ratio")[1]) for line in done.stdout.splitlines()]
+    assert len(ratios) == 6
+    assert max(ratios) > 1
+
+
 def test_every_example_is_tested():
     here = Path(__file__).read_text()
     assert [path.name for path in EXAMPLES.glob("*.py") if f'"{path.name}"' not in here] == []
