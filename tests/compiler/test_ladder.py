@@ -186,3 +186,32 @@ def test_what_has_no_kernel_names_the_operation_and_the_line():
 def test_dtypes_without_a_kernel_are_refused():
     with pytest.raises(UnsupportedStep, match="bfloat16"):
         Recurrent(made("GRU", torch.bfloat16), backend="compiled")(torch.randn(3, 2, 3).bfloat16())
+
+
+class Shift(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, a, b):
+        return a + b
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad, grad.sum(0)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_gradient_is_lost_in_a_custom_function(backend):
+    b, x = torch.randn(3, requires_grad=True), torch.randn(5, 4, 3)
+
+    def lost(x, s):
+        s = torch.tanh(x + Shift.apply(s, b))
+        return s, s
+
+    def kept(x, s):
+        s = torch.tanh(x + Shift.apply(s, b.clone()))
+        return s, s
+
+    with pytest.raises(UnsupportedStep, match=r"closure\.b to a custom autograd\.Function.*clone"):
+        unroll(lost, x, torch.zeros(4, 3), backend=backend)
+    outputs, _ = unroll(kept, x, torch.zeros(4, 3), backend=backend)
+    truth, _ = unroll(lost, x, torch.zeros(4, 3), backend="reference")
+    torch.testing.assert_close(torch.autograd.grad(outputs.sum(), b), torch.autograd.grad(truth.sum(), b))

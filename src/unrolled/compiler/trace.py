@@ -94,7 +94,7 @@ class _Call:
     ):
         self.step, self.x, self.state, self.batch = step, x, state, batch
         self.where_is = {id(tensor): k for k, tensor in enumerate(tensors)}
-        self.names = names
+        self.tensors, self.names = tensors, names
         self.used: list[int] = []
         self.output: Tree = None
         self.place = ""  # the line of the user's code that ran last
@@ -102,11 +102,31 @@ class _Call:
     def first(self, inputs: list[Tensor], doubles: list[Tensor]) -> list[Tensor]:
         """Run once to learn which tensors are used and what is returned; errors are those of the step."""
         try:
-            return self(inputs, dict(enumerate(doubles)))
+            results = self(inputs, dict(enumerate(doubles)))
         except UnrolledError:
             raise
         except Exception as error:
             raise UnsupportedStep(_reason(self, error)) from error
+        self._check_gradients(results)
+        return results
+
+    def _check_gradients(self, results: list[Tensor]) -> None:
+        """A custom ``autograd.Function`` takes its arguments past PyTorch's hooks: their gradient would be lost."""
+        own = {id(tensor.grad_fn): k for k, tensor in enumerate(self.tensors) if tensor.grad_fn is not None}
+        waiting = [result.grad_fn for result in results]
+        seen: set[Any] = set()
+        while waiting:
+            function = waiting.pop()
+            if function is None or function in seen:
+                continue
+            seen.add(function)
+            k = own.get(id(function), self.where_is.get(id(getattr(function, "variable", None))))
+            if k is not None:
+                raise UnsupportedStep(
+                    f"step gives {self.names[k]} to a custom autograd.Function as it is, where a trace cannot "
+                    f"follow it. Give it {self.names[k]}.clone(), or use backend='reference'."
+                )
+            waiting.extend(following for following, _ in function.next_functions)
 
     def __call__(self, inputs: list[Tensor], doubles: dict[int, Tensor]) -> list[Tensor]:
         remaining = iter(inputs)
