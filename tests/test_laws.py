@@ -137,6 +137,8 @@ BAD = {
     "layers/d.py": "import unrolled",
     "models/a.py": "from ..training import train",
     "training/a.py": "from ..layers import Stack",
+    "inspection/a.py": "from ..cells import Elman",
+    "inspection/b.py": "def f():\n    from ..tasks.cells import cell_factory",
     "bench/a.py": "from ..tasks.text import data",
     "attic/a.py": "",
 }
@@ -148,6 +150,7 @@ GOOD = {
     "compiler/codegen/c.py": "from ...core import Tree\nfrom ..plan import Plan",
     "layers/a.py": "from unrolled import Cell\nfrom ..compiler import compile",
     "training/a.py": "import accelerate\nfrom ..core import CheckpointError",
+    "inspection/a.py": "from ..compiler.plan import Plan\nfrom ..core import Tree\nfrom ..layers import Recurrent",
     "cli/a.py": "def run():\n    from ..tasks import text\n    import rich",
 }
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import cells, core, layers, models, tasks, training
+    from . import cells, core, inspection, layers, models, tasks, training
     from .core import (
         Cell,
         CheckpointError,
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
         UnrolledError,
         UnsupportedStep,
     )
+    from .inspection import explain
     from .layers import Bidirectional, Recurrent, Stack, unroll
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "explain": "inspection",
     **dict.fromkeys(("Bidirectional", "Recurrent", "Stack", "unroll"), "layers"),
     **dict.fromkeys(
         (
@@ -39,7 +41,7 @@ _HOME = {
         "core",
     ),
 }
-_ROOMS = ("cells", "core", "layers", "models", "tasks", "training")
+_ROOMS = ("cells", "core", "inspection", "layers", "models", "tasks", "training")
 
 __all__ = [
     "Bidirectional",
@@ -55,6 +57,8 @@ __all__ = [
     "UnsupportedStep",
     "cells",
     "core",
+    "explain",
+    "inspection",
     "layers",
     "models",
     "tasks",

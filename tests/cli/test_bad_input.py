@@ -353,7 +353,18 @@ def test_a_cell_that_is_not_there(refused, text_file, tmp_path):
     assert "expected a Cell, with step and initial_state, got NoneType" in refused(1, *arguments, "own.py:nothing")
 
 
-def test_a_cell_that_fails_in_the_middle_of_a_run(main, text_file, tmp_path):
+def test_a_cell_that_cannot_be_compiled_is_told_in_one_line(text_file, tmp_path):
+    (tmp_path / "own.py").write_text(OWN.format(**{**GOOD, "step": "self.n = getattr(self, 'n', 0) + 1; return h, h"}))
+    command = ["train", "text", text_file, *SMALL, "--steps", 2, "--cell", "own.py:Own", "-o", "run"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "unrolled", *map(str, command)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    (line,) = (line for line in ended.stderr.splitlines() if "warning" in line)
+    assert line.startswith("unrolled: warning: Not compiled, so run step by step")
+
+
+def test_a_cell_that_fails_in_the_middle_of_a_run(main, text_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNROLLED_BACKEND", "reference")  # a step that counts cannot be compiled
     step = "self.n = getattr(self, 'n', 0) + 1; return (h / 1 if self.n < 50 else [][0]), h"
     (tmp_path / "own.py").write_text(OWN.format(**{**GOOD, "step": step}))
     code, _, err = main("train", "text", text_file, *SMALL, "--steps", 20, "--cell", "own.py:Own", "-o", "run")

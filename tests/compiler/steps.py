@@ -96,12 +96,16 @@ class Solver(Cell):
         return (h[:, :2], (h * h).mean(-1)), h
 
 
-def run_with_gradients(run, cell, steps, rows, dtype, seed=0, masked=False, resets=False, **options):
-    """Outputs, last states and every gradient of a random weighting of them, by ``run(step, unrolling)``."""
+def run_with_gradients(run, cell, steps, rows, dtype, seed=0, masked=False, resets=False, rounded=False, **options):
+    """Outputs, last states and every gradient of a random weighting of them, by ``run(step, unrolling)``.
+
+    ``rounded``: the numbers drawn are those of bfloat16, whatever the dtype.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape):
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+        drawn = torch.randn(*shape, generator=generator, dtype=torch.float64)
+        return (drawn.bfloat16() if rounded else drawn).to(dtype)
 
     x = draw(steps, rows, cell.input_size).requires_grad_()
     start = cell.initial_state(rows)

@@ -19,6 +19,16 @@ def step(x, s):
     return s, s
 
 
+class Returns(Cell):
+    """A cell with any step."""
+
+    hidden_size = H
+
+    def __init__(self, function):
+        super().__init__()
+        self.step = function
+
+
 def run(x=X, state=S, step=step, **kwargs):
     return lambda: unroll(step, x, state, **kwargs)
 
@@ -87,6 +97,39 @@ VALUES = {
         "steps: expected None, since the input x tells the number of steps; drop one of the two.",
     ),
     "no steps": (run(None, steps=0), "steps: expected at least 1, got 0."),
+    "checkpoint after no step": (run(checkpoint_every=0), "checkpoint_every: expected at least 1, got 0."),
+    "negative checkpoint of a layer": (
+        lambda: Recurrent(GRU(I, H), checkpoint_every=-2),
+        "checkpoint_every: expected at least 1, got -2.",
+    ),
+    "a step backwards": (
+        lambda: Recurrent(GRU(I, H), reverse=True).step(X[0]),
+        "step: expected a layer that runs forward in time, got reverse=True; it needs all of x.",
+    ),
+    "a step in both directions": (
+        lambda: Stack([(GRU(I, H), GRU(I, H))], bidirectional=True).step(X[0]),
+        "step: expected layers that run forward in time, got bidirectional=True; those need all of x.",
+    ),
+    "features of a step": (
+        lambda: Recurrent(GRU(I, H), batch_first=True).step(torch.zeros(B, 7)),
+        "x: expected (B, I) with I = input_size = 2, got (3, 7).",
+    ),
+    "a step without a batch": (
+        lambda: Recurrent(GRU(I, H)).step(torch.zeros(I)),
+        "x: expected (B, I) with I = input_size = 2, got (2,).",
+    ),
+    "a step of a scalar": (
+        lambda: Recurrent(GRU(I, H)).step(torch.tensor(1.0)),
+        "x: expected the batch first, (B, ...), got a scalar.",
+    ),
+    "a step from nothing": (
+        lambda: Recurrent(GRU(I, H)).step(None),
+        "state: expected a state, since there is no input x to tell the batch size, got None.",
+    ),
+    "a step of a stack from another number of states": (
+        lambda: Stack([GRU(I, H), GRU(H, H)]).step(X[0], (S,)),
+        "state: expected a tuple with one state for each of the 2 layers, got ((3, 4),).",
+    ),
     "negative truncation": (
         run(truncated_bptt_steps=-1),
         "truncated_bptt_steps: expected at least 1, got -1.",
@@ -315,6 +358,21 @@ TYPES = {
         run(truncated_bptt_steps="2"),
         "truncated_bptt_steps: expected a whole number, got '2'.",
     ),
+    "checkpoint of a fraction": (run(checkpoint_every=2.0), "checkpoint_every: expected a whole number, got 2.0."),
+    "checkpoint True": (run(checkpoint_every=True), "checkpoint_every: expected a whole number, got True."),
+    "x of a step": (
+        lambda: Recurrent(GRU(I, H)).step([X[0]]),
+        "x: expected a tensor or a (nested) tuple of tensors, got list.",
+    ),
+    "x of a step of a stack": (lambda: Stack([GRU(I, H)]).step((X, X)), "x: expected a tensor, got tuple."),
+    "all states of a step that returns one tensor": (
+        lambda: Recurrent(Returns(lambda x, s: s), return_all_states=True)(X),
+        "step: expected it to return (output, state), got Tensor.",
+    ),
+    "all states of a step that returns a list": (
+        lambda: Recurrent(Returns(lambda x, s: (s, [s])), return_all_states=True)(X),
+        "state returned by step: expected a tensor or a (nested) tuple of tensors, got list.",
+    ),
     "truncation True": (
         run(truncated_bptt_steps=True),
         "truncated_bptt_steps: expected a whole number, got True.",
@@ -509,4 +567,5 @@ def test_a_layer_that_says_its_input_size_takes_ids_and_trees():
         def step(self, x, h):
             return super().step(torch.nn.functional.one_hot(x, I).float(), h)
 
-    assert Recurrent(Embedding(I, H))(torch.zeros(T, B, dtype=torch.int64))[0].shape == (T, B, H)
+    layer = Recurrent(Embedding(I, H), backend="reference")
+    assert layer(torch.zeros(T, B, dtype=torch.int64))[0].shape == (T, B, H)

@@ -22,6 +22,13 @@ def _seed():
     torch.manual_seed(23)
 
 
+@pytest.fixture(autouse=True, params=["reference", "compiled"])
+def backend(request, monkeypatch):
+    """Every law on both of them: the variable takes the place of ``backend="auto"``."""
+    monkeypatch.setenv("UNROLLED_BACKEND", request.param)
+    return request.param
+
+
 def rand(*shape):
     return torch.randn(*shape, dtype=torch.float64)
 
@@ -476,6 +483,9 @@ def test_bidirectional_is_a_forward_and_a_backward_layer():
 # ---------------------------------------------------------------- dtypes
 
 
+BACKEND_OF = {torch.bfloat16: "reference"}  # there are no kernels of it
+
+
 class Leaky(Cell):
     """No tensor of its own."""
 
@@ -491,7 +501,8 @@ class Leaky(Cell):
 def test_a_cell_without_parameters_follows_its_input(dtype, given_state):
     x = torch.randn(T, B, 2).to(dtype)
     state = torch.zeros(B, 2, dtype=dtype) if given_state else None
-    outputs, end = Recurrent(Leaky())(x, state, reset=torch.rand(T, B) < 0.3)
+    layer = Recurrent(Leaky(), backend=BACKEND_OF.get(dtype, "auto"))
+    outputs, end = layer(x, state, reset=torch.rand(T, B) < 0.3)
     assert outputs.dtype == end.dtype == dtype
 
 
@@ -523,7 +534,7 @@ def test_a_cell_without_input_or_parameters_resets_in_the_dtype_of_its_state():
 
 
 def test_autocast_computes_in_low_precision_and_keeps_the_states_dtype():
-    layer = Recurrent(LSTM(I, H))
+    layer = Recurrent(LSTM(I, H), backend="reference")
     x = torch.randn(T, B, I)
     expected, _ = layer(x, lengths=LENGTHS)
     with torch.autocast("cpu", torch.bfloat16):
@@ -537,7 +548,7 @@ def test_autocast_computes_in_low_precision_and_keeps_the_states_dtype():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_everything_stays_in_the_dtype_of_the_cell(dtype):
-    layer = Recurrent(Elman(I, H, 2)).to(dtype)
+    layer = Recurrent(Elman(I, H, 2), backend=BACKEND_OF.get(dtype, "auto")).to(dtype)
     outputs, end = layer(torch.randn(T, B, I).to(dtype), lengths=LENGTHS, reset=torch.rand(T, B) < 0.3)
     assert outputs.dtype == end.dtype == dtype
 

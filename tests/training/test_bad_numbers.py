@@ -36,7 +36,7 @@ CASES = {
     ),
     "norm backward": (
         "h = torch.tanh(z)",
-        "h = h + (h - h.detach()).pow(0.5).sum()",
+        "h = h + (h - h.detach()).pow(0.5).sum(-1, keepdim=True)",
         [],
         r"the gradient is not finite at step 1 .* in the backward pass \(PowBackward0 of bad.py:12 in step: h = h",
     ),
@@ -81,10 +81,11 @@ def test_the_message_names_step_operation_and_line(case, in_folder, text_file, c
     assert all(tensor.isfinite().all() for tensor in checkpoint.tensors.values() if tensor.is_floating_point())
 
 
-def test_a_nan_that_comes_late_is_found_at_its_step(in_folder, text_file, capsys):
+def test_a_nan_that_comes_late_is_found_at_its_step(in_folder, text_file, capsys, monkeypatch):
     """And the step that is run again meets the same chance: here a noise that is bad only now and then."""
     from unrolled.cli import main
 
+    monkeypatch.setenv("UNROLLED_BACKEND", "reference")  # which draws its numbers as the search for the cause does
     (in_folder / "bad.py").write_text(
         CELL.format(first="h = torch.tanh(z)", second="h = h / (torch.rand(()) > (0.01 if self.training else -1))")
     )

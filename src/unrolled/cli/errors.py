@@ -4,7 +4,9 @@ import errno
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
+from typing import Any
 
 from ..tasks import OWN_MODULE
 
@@ -19,7 +21,10 @@ class UsageProblem(Exception):
 def run(command: Callable[[], int], debug: bool) -> int:
     """The exit code of a command; what it raises is shown as one line, or with ``debug`` as a traceback."""
     try:
-        code = command()
+        with warnings.catch_warnings():
+            if not debug:
+                warnings.showwarning = _show_warning
+            code = command()
         if sys.stdout is not None:
             sys.stdout.flush()  # what is wrong with it must show here, not at the exit
         return code
@@ -38,6 +43,10 @@ def run(command: Callable[[], int], debug: bool) -> int:
         if message:
             print(f"unrolled: {' '.join(message.split())}", file=sys.stderr)
         return code
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"unrolled: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _drop_output() -> None:

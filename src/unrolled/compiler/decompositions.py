@@ -1,5 +1,6 @@
 """Which of PyTorch's own decompositions a trace applies, so that few operations are left."""
 
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -39,12 +40,17 @@ MORE = (
 )  # fmt: skip
 
 
+def _axes(a: Tensor, dim: list[int] | None) -> list[int]:
+    return [d % a.dim() for d in dim] if dim and a.dim() else list(range(a.dim()))
+
+
+def _count(a: Tensor, axes: list[int]) -> int:
+    return math.prod(a.shape[axis] for axis in axes)
+
+
 def _mean(a: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    axes = list(range(a.dim())) if dim is None or dim == [] else [d % a.dim() for d in dim]
-    count = 1
-    for axis in axes:
-        count *= a.shape[axis]
-    return torch.sum(a, axes, keepdim=keepdim, dtype=dtype) / count
+    axes = _axes(a, dim)
+    return torch.sum(a, axes, keepdim=keepdim, dtype=dtype) / _count(a, axes)
 
 
 def _mean_of_all(a: Tensor, *, dtype: Any = None) -> Tensor:
@@ -52,12 +58,10 @@ def _mean_of_all(a: Tensor, *, dtype: Any = None) -> Tensor:
 
 
 def _var(a: Tensor, dim: Any = None, *, correction: Any = None, keepdim: bool = False) -> Tensor:
-    axes = list(range(a.dim())) if dim is None or dim == [] else [d % a.dim() for d in dim]
-    count = 1
-    for axis in axes:
-        count *= a.shape[axis]
+    axes = _axes(a, dim)
     centred = a - _mean(a, axes, True)
-    return torch.sum(centred * centred, axes, keepdim=keepdim) / (count - (1 if correction is None else correction))
+    freedom = max(_count(a, axes) - (1 if correction is None else correction), 0)
+    return torch.sum(centred * centred, axes, keepdim=keepdim) / freedom
 
 
 def _var_mean(a: Tensor, dim: Any = None, *, correction: Any = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:

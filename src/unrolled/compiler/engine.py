@@ -1,30 +1,40 @@
-"""The compiler's front door: a step and a sequence in, the results of a planned run out."""
+"""The compiler's front door: a step and a sequence in, the results of a planned run out.
 
-from collections import OrderedDict
+What is known of a step is looked for in this process, then on disk, and only then is the step traced.
+"""
+
+import os
 from collections.abc import Hashable
 from dataclasses import dataclass
-from threading import Lock
-from typing import Any
+from threading import RLock
 
 import torch
 from torch import Tensor
 
-from ..core import Step, Tree, Unrolling, UnsupportedStep, leaves
-from .fingerprint import read
+from ..core import Step, Tree, UnrolledError, Unrolling, UnsupportedStep, leaves
+from .fingerprint import Reading, digest, read, same
 from .function import Engine, Job, apply
 from .interpret import Interpreter
-from .plan import Plan, make_plan
-from .trace import trace
+from .recent import Recent
+from .stored import Known, find, store
+
+SETTINGS = ("UNROLLED_CACHE", "UNROLLED_ISA", "CC", "PATH", "HOME", "XDG_CACHE_HOME")
 
 
 @dataclass(frozen=True)
 class Planned:
-    """What is known of a step at one set of sizes and dtypes."""
+    """A step that can be run."""
 
-    plan: Plan
-    closed: tuple[int, ...]  # which of the reachable tensors the step uses
-    output: Tree
+    known: Known
     engine: Engine
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A step that cannot: why, and with what settings of the machine."""
+
+    reason: UnsupportedStep
+    settings: Hashable
 
 
 def run_planned(step: Step, run: Unrolling, *, compiled: bool) -> tuple[Tree, Tree]:
@@ -36,65 +46,91 @@ def run_planned(step: Step, run: Unrolling, *, compiled: bool) -> tuple[Tree, Tr
     """
     _check_context(run, compiled)
     reading = read(step)
-    key = (compiled, reading.key, _sizes(run, reading.tensors))
-    planned = _CACHE.get(key)
-    if planned is None:
-        planned = plan_step(step, run, reading.tensors, reading.names, compiled=compiled)
-        if read(step).key != reading.key:
+    key = (compiled, os.environ.get("UNROLLED_ISA"), reading.key, _conditions(run))
+    found = _CACHE.get(key)
+    if not isinstance(found, Planned):
+        with _BUILDING:
+            found = _look_up(key, step, run, reading, compiled=compiled)
+    known = found.known
+    closed = [reading.tensors[k] for k in known.closed]
+    return apply(Job(step, run, known.plan, found.engine, known.output, known.after), closed)
+
+
+def _look_up(key: Hashable, step: Step, run: Unrolling, reading: Reading, *, compiled: bool) -> Planned:
+    """What is known in this process, or else found or made now; a refusal is remembered too: it may cost a second."""
+    found = _CACHE.get(key)
+    if isinstance(found, Refused) and found.settings == _settings():
+        raise UnsupportedStep(*found.reason.args) from found.reason.__cause__
+    if isinstance(found, Planned):  # by another thread, meanwhile
+        return found
+    try:
+        found = _find_or_build(step, run, reading, compiled=compiled)
+    except UnsupportedStep as reason:
+        _CACHE.put(key, Refused(_bare(reason), _settings()))
+        raise
+    except (UnrolledError, MemoryError):
+        raise
+    except Exception as error:
+        failed = UnsupportedStep(f"the compiler failed on this step, {type(error).__name__}: {error}")
+        _CACHE.put(key, Refused(failed, _settings()))
+        raise UnsupportedStep(*failed.args) from error
+    _CACHE.put(key, found)
+    return found
+
+
+def _find_or_build(step: Step, run: Unrolling, reading: Reading, *, compiled: bool) -> Planned:
+    """What is on disk, or else traced now."""
+    own = digest(step) if compiled else None  # an interpreted plan is for looking at: always made anew
+    key = None if own is None else f"{own} {_conditions(run)!r}"
+    known = None if key is None else find(key)
+    if known is None:
+        from .build import build  # only then: the tracer is slow to import
+
+        known = build(step, run, reading, compiled=compiled)
+        if not same(read(step), reading):
             raise UnsupportedStep(
                 "step changes what it reads (an attribute, a list, a counter): traced once, the change would be "
                 "made once. Carry it in the state, or use backend='reference'."
             )
-        _CACHE.put(key, planned)
-    closed = [reading.tensors[k] for k in planned.closed]
-    return apply(Job(step, run, planned.plan, planned.engine, planned.output), closed)
-
-
-def plan_step(
-    step: Step, run: Unrolling, tensors: tuple[Tensor, ...], names: tuple[str, ...], *, compiled: bool
-) -> Planned:
-    """Trace, plan and compile a step for the sizes, dtypes and wanted gradients of a run."""
-    traced = trace(step, run.x, run.state, tensors, names)
-    plan = make_plan(traced.graph, _wanted(run, [tensors[k] for k in traced.closed]))
-    return Planned(plan, traced.closed, traced.output, _compile(plan) if compiled else Interpreter())
-
-
-def _compile(plan: Plan) -> Engine:
-    from .codegen.source import generate
+        if key is not None:
+            store(key, known)
+    if known.source is None:
+        return Planned(known, Interpreter())
     from .kernel import Compiled
 
-    return Compiled(generate(plan))
+    try:
+        return Planned(known, Compiled(known.source))
+    except UnsupportedStep as error:
+        raise UnsupportedStep(f"{error} `unrolled doctor` shows what is found on this machine.") from error.__cause__
 
 
-def _wanted(run: Unrolling, closed: list[Tensor]) -> tuple[bool, ...] | None:
-    """Which of x, state and closed tensors need a gradient; None if none does."""
-    if not torch.is_grad_enabled():
-        return None
-    x = [leaf.requires_grad for leaf in leaves(run.x)] if run.x is not None else []
-    pairs = zip(leaves(run.state), leaves(run.reset_state), strict=True)
-    wanted = (*x, *(a.requires_grad or b.requires_grad for a, b in pairs), *(t.requires_grad for t in closed))
-    return wanted if any(wanted) else None
+def _bare(reason: UnsupportedStep) -> UnsupportedStep:
+    """The error without the frames, and the tensors in them, of where it was raised."""
+    copy, cause = UnsupportedStep(*reason.args), reason.__cause__
+    copy.__cause__ = None if cause is None else cause.with_traceback(None)
+    return copy
 
 
-def _sizes(run: Unrolling, tensors: tuple[Tensor, ...]) -> Hashable:
-    """All that a plan depends on besides the step: never on T or B."""
-    device = leaves(run.state)[0].device.type
-    autocast = torch.is_autocast_enabled(device) if torch.amp.is_autocast_available(device) else False
+def _conditions(run: Unrolling) -> Hashable:
+    """All that a plan depends on besides the step, as names and numbers: never T or B."""
     return (
         None if run.x is None else _structure(run.x, 2),
         _structure(run.state, 1),
         _structure(run.reset_state, 1),
         torch.is_grad_enabled(),
-        torch.get_default_dtype(),
-        autocast and torch.get_autocast_dtype(device),
-        tuple((t.shape, t.dtype, t.device, t.requires_grad) for t in tensors),
+        str(torch.get_default_dtype()),
     )
 
 
 def _structure(tree: Tree, skip: int) -> Hashable:
     if isinstance(tree, tuple):
-        return (type(tree), *(_structure(child, skip) for child in tree))
-    return (tuple(tree.shape[skip:]), tree.dtype, tree.device, tree.requires_grad)
+        kind = type(tree)
+        return (f"{kind.__module__}.{kind.__qualname__}", *(_structure(child, skip) for child in tree))
+    return (tuple(tree.shape[skip:]), str(tree.dtype), str(tree.device), tree.requires_grad)
+
+
+def _settings() -> Hashable:
+    return tuple(os.environ.get(name) for name in SETTINGS)
 
 
 def _check_context(run: Unrolling, compiled: bool) -> None:
@@ -103,6 +139,9 @@ def _check_context(run: Unrolling, compiled: bool) -> None:
         raise UnsupportedStep("torch.func transforms (grad, vmap, jvp): only backend='reference' runs under them.")
     if torch.autograd.forward_ad._current_level >= 0:
         raise UnsupportedStep("forward-mode automatic differentiation: only backend='reference' runs under it.")
+    for leaf in [*([] if run.x is None else leaves(run.x)), *leaves(run.state), *leaves(run.reset_state)]:
+        if type(leaf) is not Tensor and type(leaf) is not torch.nn.Parameter:
+            raise UnsupportedStep(f"a tensor of type {type(leaf).__name__}: only backend='reference' runs on it.")
     device = leaves(run.state)[0].device.type
     if compiled and device != "cpu":
         raise UnsupportedStep(f"kernels run on the CPU; the state is on {device}. Use backend='plan' or 'reference'.")
@@ -110,26 +149,5 @@ def _check_context(run: Unrolling, compiled: bool) -> None:
         raise UnsupportedStep("autocast: only backend='reference' runs under it. Use bfloat16 tensors instead.")
 
 
-class _Cache:
-    """The last plans used."""
-
-    def __init__(self, size: int):
-        self.size = size
-        self.entries: OrderedDict[Any, Planned] = OrderedDict()
-        self.lock = Lock()
-
-    def get(self, key: Hashable) -> Planned | None:
-        with self.lock:
-            if key not in self.entries:
-                return None
-            self.entries.move_to_end(key)
-            return self.entries[key]
-
-    def put(self, key: Hashable, planned: Planned) -> None:
-        with self.lock:
-            self.entries[key] = planned
-            while len(self.entries) > self.size:
-                self.entries.popitem(last=False)
-
-
-_CACHE = _Cache(256)
+_CACHE: Recent[Planned | Refused] = Recent(256)
+_BUILDING = RLock()  # PyTorch's tracer is not made for several threads at once

@@ -22,7 +22,9 @@ import torch
 from ..core import UnrolledError
 
 # Code that a fingerprint takes at its name: PyTorch, numpy, Python, and this library but for its cells.
-LIBRARIES = frozenset({"torch", "functorch", "numpy", "einops", "opt_einsum", *sys.stdlib_module_names})
+LIBRARIES = frozenset(
+    {"torch", "functorch", "numpy", "einops", "opt_einsum", "pytest", "_pytest", "pluggy", *sys.stdlib_module_names}
+)
 OWN = ("unrolled.core", "unrolled.compiler")
 IN_CLASSES = (
     BuiltinFunctionType,

@@ -6,23 +6,23 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..core import Step, Tree, Unrolling, UnsupportedStep, align, leaves, run_reference, unflatten
+from ..core import Step, Tree, Unrolling, UnsupportedStep, leaves, run_reference, select, unflatten
 from .graph import Graph
-from .interpret import Values, evaluate
+from .interpret import Values
 from .operations import RANDOM
 from .plan import Plan
 
 
 class Engine(Protocol):
-    """What runs the two loops of a plan: torch, node by node, or a kernel."""
+    """What runs a plan: torch, node by node, or a kernel."""
 
     def forward(self, plan: Plan, values: Values, run: Unrolling, state: list[Tensor], reset: list[Tensor]) -> Any:
-        """The loop forward in time."""
+        """Forward in time: adds what the plan keeps and returns to ``values``; the state after the last step."""
 
     def backward(
         self, plan: Plan, values: Values, run: Unrolling, adjoint: list[Tensor | None], shapes: list[Tensor]
     ) -> tuple[list[Tensor | None], list[Tensor | None]]:
-        """The loop back through time."""
+        """Back through time: adds the gradients to ``values``; those of the first state and of the resets'."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Job:
     run: Unrolling
     plan: Plan
     engine: Engine
-    output: Tree  # the structure of the step's output
+    output: Tree  # the structure of the step's output, and
+    after: Tree  # of the state that it returns
 
 
 def apply(job: Job, closed: list[Tensor]) -> tuple[Tree, Tree]:
@@ -43,7 +44,7 @@ def apply(job: Job, closed: list[Tensor]) -> tuple[Tree, Tree]:
     counts = (len(x), len(leaves(run.state)))
     flat = _Sequence.apply(job, counts, *x, *leaves(run.state), *leaves(run.reset_state), *closed)
     count = len(job.plan.graph.output)
-    return unflatten(job.output, flat[:count]), unflatten(run.state, flat[count:])
+    return unflatten(job.output, flat[:count]), unflatten(job.after, flat[count:])
 
 
 class _Sequence(torch.autograd.Function):
@@ -54,15 +55,12 @@ class _Sequence(torch.autograd.Function):
         """The whole sequence forward in time."""
         x, state, reset, closed = _parts(tensors, counts)
         run, plan, graph = job.run, job.plan, job.plan.graph
-        rows = run.steps * run.batch_size
         values: Values = {index: leaf.flatten(0, 1) for index, leaf in zip(graph.x, x, strict=True)}
         values.update(zip(graph.closed, closed, strict=True))
-        evaluate(graph, plan.forward.before, values, rows, state[0].device)
         last = job.engine.forward(plan, values, run, list(state), list(reset))
-        evaluate(graph, plan.forward.after, values, rows, state[0].device)
         outputs = [_steps(graph, index, values[index], run) for index in graph.output]
         if run.valid is not None:
-            outputs = [torch.where(align(run.valid, leaf), leaf, torch.zeros_like(leaf)) for leaf in outputs]
+            outputs = [select(run.valid, leaf, torch.zeros_like(leaf)) for leaf in outputs]
         ctx.job, ctx.counts, ctx.inputs = job, counts, len(tensors)
         if plan.backward is not None:
             ctx.save_for_backward(*tensors, *(values[index] for index in plan.saved))
@@ -74,26 +72,23 @@ class _Sequence(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> Any:
         """The whole sequence back through time."""
         job: Job = ctx.job
-        tensors, saved = ctx.saved_tensors[: ctx.inputs], ctx.saved_tensors[ctx.inputs :]
+        everything = ctx.saved_tensors  # read once: a checkpoint unpacks it once
+        tensors, saved = everything[: ctx.inputs], everything[ctx.inputs :]
         if torch.is_grad_enabled():
             return (None, None, *_twice(job, ctx.counts, tensors, grads))
         _, state, _, _ = _parts(tensors, ctx.counts)
         run, plan, graph = job.run, job.plan, job.plan.graph
-        assert plan.backward is not None
-        rows, device = run.steps * run.batch_size, state[0].device
         values: Values = dict(zip(plan.saved, saved, strict=True))
         for index, grad in zip(graph.d_output, grads, strict=False):
             if index is not None and grad is not None:
                 if run.valid is not None:
-                    grad = torch.where(align(run.valid, grad), grad, torch.zeros_like(grad))
+                    grad = select(run.valid, grad, torch.zeros_like(grad))
                 values[index] = grad.flatten(0, 1)
-        evaluate(graph, plan.backward.before, values, rows, device)
         adjoint = [
             grad if index is not None else None
             for index, grad in zip(graph.d_new_state, grads[len(graph.output) :], strict=True)
         ]
         d_state, d_reset = job.engine.backward(plan, values, run, adjoint, list(state))
-        evaluate(graph, plan.backward.after, values, rows, device)
         d_x = [
             None if index is None or index not in values else _steps(graph, index, values[index], run)
             for index in graph.d_x
@@ -112,9 +107,7 @@ def _parts(tensors: tuple[Tensor, ...], counts: tuple[int, int]) -> tuple[tuple[
 
 def _steps(graph: Graph, index: int, value: Tensor, run: Unrolling) -> Tensor:
     """A value of T·B rows as (T, B, ...)."""
-    axis = graph.rows_axis(index)
-    assert axis is not None
-    value = value.movedim(axis, 0)
+    value = value.movedim(graph.sequence_axis(index), 0)
     return value.reshape(run.steps, run.batch_size, *value.shape[1:])
 
 

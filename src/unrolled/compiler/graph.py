@@ -33,6 +33,11 @@ class Node:
         """The nodes that this one reads, in order, repeated if read twice."""
         return _refs(self.args)
 
+    @property
+    def at(self) -> str:
+        """The user's line, to stand behind the name of the operation in a message; "" where it is not known."""
+        return f" at {self.where}" if self.where else ""
+
 
 def _refs(args: Any) -> Iterator[int]:
     for arg in args:
@@ -78,6 +83,18 @@ class Graph:
         """The one axis whose size is the batch; None where rows are folded with features, or there are none."""
         axes = [axis for axis, size in enumerate(self.nodes[index].shape) if is_rows(size, self.batch)]
         return axes[0] if len(axes) == 1 and self.nodes[index].shape[axes[0]] == self.batch else None
+
+    def sequence_axis(self, index: int) -> int:
+        """The axis of the rows, T·B of them, of a value that is a sequence.
+
+        Raises:
+            AssertionError: the value has no rows, or they are folded with features.
+        """
+        axis = self.rows_axis(index)
+        if axis is None:
+            node = self.nodes[index]
+            raise AssertionError(f"{node.op}{node.at}: expected one axis of {self.batch} rows, got shape {node.shape}.")
+        return axis
 
 
 def is_rows(size: int, batch: int) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core import Unrolling, align, leaves
+from ..core import Unrolling, leaves, select
 from .graph import Graph, Node, Ref, resize
 from .operations import POINTWISE, PRODUCTS, REDUCTIONS, VIEWS
 from .plan import Direction, Plan
@@ -23,13 +23,7 @@ def evaluate(graph: Graph, order: Iterable[int], values: Values, rows: int, devi
 
 def compute(graph: Graph, node: Node, values: Mapping[int, Any], rows: int, device: torch.device) -> Any:
     """The value of one node, whose operands are known."""
-
-    def operand(arg: Any) -> Any:
-        if isinstance(arg, Ref):
-            return values[arg.index]
-        return tuple(operand(item) for item in arg) if isinstance(arg, tuple) else arg
-
-    args = tuple(operand(arg) for arg in node.args)
+    args = tuple(_operand(arg, values) for arg in node.args)
     shape = resize(node.shape, graph.batch, rows)
     op = node.op
     if op in POINTWISE:
@@ -41,7 +35,7 @@ def compute(graph: Graph, node: Node, values: Mapping[int, Any], rows: int, devi
     if op in PRODUCTS:
         return PRODUCTS[op](*args)
     if op in REDUCTIONS:
-        return REDUCTIONS[op](*args, True, node.dtype)
+        return REDUCTIONS[op](*args, node.dtype)
     if op == "cat":
         return torch.cat(args[0], args[1])
     if op == "full":
@@ -55,11 +49,19 @@ def compute(graph: Graph, node: Node, values: Mapping[int, Any], rows: int, devi
     return _aten(graph, node, args, rows)
 
 
+def _operand(arg: Any, values: Mapping[int, Any]) -> Any:
+    if isinstance(arg, Ref):
+        return values[arg.index]
+    return tuple(_operand(item, values) for item in arg) if isinstance(arg, tuple) else arg
+
+
+NEED_TENSORS = frozenset({"maximum", "minimum", "atan2", "pow", "where", "and", "or", "xor"})
+
+
 def _pointwise(node: Node, args: tuple[Any, ...], shape: tuple[int, ...], device: torch.device) -> Tensor:
     function = POINTWISE[node.op].torch
-    if not any(isinstance(arg, Tensor) for arg in args) or (
-        node.op in ("maximum", "minimum", "atan2", "pow", "where") and not all(isinstance(arg, Tensor) for arg in args)
-    ):
+    given = [isinstance(arg, Tensor) for arg in args]
+    if not any(given) or (node.op in NEED_TENSORS and not all(given)):
         first = next((arg for arg in args if isinstance(arg, Tensor) and arg.dtype != torch.bool), None)
         dtype = node.dtype if first is None else first.dtype
         args = tuple(arg if isinstance(arg, Tensor) else torch.tensor(arg, dtype=dtype, device=device) for arg in args)
@@ -82,45 +84,48 @@ def _aten(graph: Graph, node: Node, args: tuple[Any, ...], rows: int) -> Any:
 
 
 class Interpreter:
-    """The loop over time as a Python loop over a plan's nodes."""
+    """A plan run by torch, its loop as a Python loop over the nodes."""
 
     def forward(self, plan: Plan, values: Values, run: Unrolling, state: list[Tensor], reset: list[Tensor]) -> Any:
-        """Run the forward loop; what it writes is added to ``values`` as sequences (T·B rows).
+        """Forward in time; what is computed is added to ``values`` as sequences (T·B rows).
 
         Returns:
             The state after the last step.
         """
-        graph, part = plan.graph, plan.forward
+        graph, part, rows = plan.graph, plan.forward, run.steps * run.batch_size
+        evaluate(graph, part.before, values, rows, state[0].device)
         spare = leaves(run.spare_state)
         columns: dict[int, list[Tensor]] = {index: [None] * run.steps for index in part.writes}  # type: ignore[list-item]
         for t in run.times():
             if run.restart is not None:
-                state = [_where(run.restart[t], r, s) for r, s in zip(reset, state, strict=True)]
+                state = [select(run.restart[t], r, s) for r, s in zip(reset, state, strict=True)]
             seen = state
             if run.valid is not None:
-                seen = [_where(run.valid[t], s, p) for s, p in zip(state, spare, strict=True)]
+                seen = [select(run.valid[t], s, p) for s, p in zip(state, spare, strict=True)]
             here = self._at(graph, part, values, run, t)
             here.update(zip(graph.state, seen, strict=True))
             evaluate(graph, part.loop, here, run.batch_size, state[0].device)
             after = [here[index] for index in graph.new_state]
             if run.valid is not None:
-                after = [_where(run.valid[t], a, s) for a, s in zip(after, state, strict=True)]
+                after = [select(run.valid[t], a, s) for a, s in zip(after, state, strict=True)]
             state = after
             for index, column in columns.items():
                 column[t] = here[index]
         _gather(graph, columns, values)
+        evaluate(graph, part.after, values, rows, state[0].device)
         return state
 
     def backward(
         self, plan: Plan, values: Values, run: Unrolling, adjoint: list[Tensor | None], shapes: list[Tensor]
     ) -> tuple[list[Tensor | None], list[Tensor | None]]:
-        """Run the backward loop; what it writes is added to ``values`` as sequences (T·B rows).
+        """Back through time; what is computed is added to ``values`` as sequences (T·B rows).
 
         Returns:
             The gradients of the first state and of the state of the resets.
         """
-        graph, part = plan.graph, plan.backward
+        graph, part, rows = plan.graph, plan.backward, run.steps * run.batch_size
         assert part is not None
+        evaluate(graph, part.before, values, rows, shapes[0].device)
         columns: dict[int, list[Tensor]] = {index: [None] * run.steps for index in part.writes}  # type: ignore[list-item]
         resets: list[Tensor | None] = [None] * len(adjoint)
         carried = list(adjoint)
@@ -135,43 +140,36 @@ class Interpreter:
                 here[index] = carried[k] if carried[k] is not None else torch.zeros_like(shapes[k])
                 if run.valid is not None:
                     nothing = torch.zeros_like(here[index])
-                    held[k] = _where(run.valid[t], nothing, here[index])
-                    here[index] = _where(run.valid[t], here[index], nothing)
+                    held[k] = select(run.valid[t], nothing, here[index])
+                    here[index] = select(run.valid[t], here[index], nothing)
             evaluate(graph, part.loop, here, run.batch_size, shapes[0].device)
             for k, index in enumerate(graph.d_state):
                 grad = None if index is None else here[index]
                 if grad is not None and run.valid is not None:
-                    grad = _where(run.valid[t], grad, torch.zeros_like(grad))
+                    grad = select(run.valid[t], grad, torch.zeros_like(grad))
                 grad = _plus(grad, held[k])
                 if grad is not None and run.restart is not None:
                     nothing = torch.zeros_like(grad)
-                    resets[k] = _plus(resets[k], _where(run.restart[t], grad, nothing))
-                    grad = _where(run.restart[t], nothing, grad)
+                    resets[k] = _plus(resets[k], select(run.restart[t], grad, nothing))
+                    grad = select(run.restart[t], nothing, grad)
                 carried[k] = None if run.cuts(done) else grad
             for index, column in columns.items():
                 column[t] = here[index]
         _gather(graph, columns, values)
+        evaluate(graph, part.after, values, rows, shapes[0].device)
         return carried, resets
 
     @staticmethod
     def _at(graph: Graph, part: Direction, values: Values, run: Unrolling, t: int) -> Values:
         here = {index: values[index] for index in part.constants}
         for index in part.reads:
-            axis = graph.rows_axis(index)
-            assert axis is not None
-            here[index] = values[index].narrow(axis, t * run.batch_size, run.batch_size)
+            here[index] = values[index].narrow(graph.sequence_axis(index), t * run.batch_size, run.batch_size)
         return here
 
 
 def _gather(graph: Graph, columns: dict[int, list[Tensor]], values: Values) -> None:
     for index, column in columns.items():
-        axis = graph.rows_axis(index)
-        assert axis is not None
-        values[index] = torch.cat(column, axis)
-
-
-def _where(flags: Tensor, chosen: Tensor, otherwise: Tensor) -> Tensor:
-    return torch.where(align(flags, chosen), chosen, otherwise)
+        values[index] = torch.cat(column, graph.sequence_axis(index))
 
 
 def _plus(a: Tensor | None, b: Tensor | None) -> Tensor | None:

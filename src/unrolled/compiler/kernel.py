@@ -1,4 +1,4 @@
-"""Call a plan's generated loops: the engine behind ``backend="compiled"``."""
+"""Call what was generated of a plan: the engine behind ``backend="compiled"``."""
 
 import ctypes
 from collections.abc import Iterable
@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from ..core import Unrolling, leaves
-from .codegen.source import Kernel, Source
-from .interpret import Values
+from .codegen.contract import Kernel, Source
+from .graph import Graph
+from .interpret import Values, evaluate
 from .plan import Plan
 from .runtime import load, parallel_entry, thread_count
 
 
 class Compiled:
-    """The two loops of one plan as C functions.
+    """The two directions of one plan as C functions.
 
     Raises:
         UnsupportedStep: there is no compiler, or no place for what it makes.
@@ -27,50 +28,52 @@ class Compiled:
         self.library = load(source.text)
 
     def forward(self, plan: Plan, values: Values, run: Unrolling, state: list[Tensor], reset: list[Tensor]) -> Any:
-        """The loop forward in time."""
+        """Forward in time; what stands before and after the loop as well."""
         kernel = self.source.forward
-        last = [torch.empty_like(leaf, memory_format=torch.contiguous_format) for leaf in state]
-        carried = [
-            pointer for columns in zip(state, last, reset, leaves(run.spare_state), strict=True) for pointer in columns
-        ]
-        self._call(kernel, plan, values, run, carried)
-        return last
+        rows, device = run.steps * run.batch_size, state[0].device
+        evaluate(plan.graph, kernel.parts.first, values, rows, device)
+        last = [torch.empty_like(leaf, dtype=_wide(leaf), memory_format=_CONTIGUOUS) for leaf in state]
+        columns = zip(state, last, reset, leaves(run.spare_state), strict=True)
+        self._call(kernel, plan.graph, values, run, [leaf for column in columns for leaf in column])
+        evaluate(plan.graph, kernel.parts.last, values, rows, device)
+        return [leaf.to(like.dtype) for leaf, like in zip(last, state, strict=True)]
 
     def backward(
         self, plan: Plan, values: Values, run: Unrolling, adjoint: list[Tensor | None], shapes: list[Tensor]
     ) -> tuple[list[Tensor | None], list[Tensor | None]]:
-        """The loop back through time."""
+        """Back through time; what stands before and after the loop as well."""
         kernel = self.source.backward
         assert kernel is not None
+        rows, device = run.steps * run.batch_size, shapes[0].device
+        evaluate(plan.graph, kernel.parts.first, values, rows, device)
         d_state: list[Tensor | None] = [None] * len(adjoint)
         d_reset: list[Tensor | None] = [None] * len(adjoint)
         carried: list[Tensor] = []
         for k in kernel.carried:
             given = adjoint[k]
             first = torch.zeros_like(shapes[k]) if given is None else given
-            last = torch.empty_like(shapes[k], memory_format=torch.contiguous_format)
-            other = torch.zeros_like(shapes[k], memory_format=torch.contiguous_format)
+            last = torch.empty_like(shapes[k], dtype=_wide(shapes[k]), memory_format=_CONTIGUOUS)
+            other = torch.zeros_like(last)
             d_state[k], d_reset[k] = last, other
             carried += [first, last, other, first]
-        self._call(kernel, plan, values, run, carried)
+        self._call(kernel, plan.graph, values, run, carried)
+        evaluate(plan.graph, kernel.parts.last, values, rows, device)
+        for grads in (d_state, d_reset):
+            for k, like in enumerate(shapes):
+                grads[k] = None if grads[k] is None else grads[k].to(like.dtype)  # type: ignore[union-attr]
         return d_state, d_reset
 
-    def _call(self, kernel: Kernel, plan: Plan, values: Values, run: Unrolling, carried: list[Tensor]) -> None:
-        graph = plan.graph
-        tensors = [values[index].contiguous() for index in kernel.constants]
-        for index in kernel.reads:
-            axis = graph.rows_axis(index)
-            assert axis is not None
-            tensors.append(values[index].movedim(axis, 0).contiguous())
+    def _call(self, kernel: Kernel, graph: Graph, values: Values, run: Unrolling, carried: list[Tensor]) -> None:
+        tensors = [values[index].to(_wide(values[index])).contiguous() for index in kernel.constants]
+        tensors += [values[index].movedim(graph.sequence_axis(index), 0).contiguous() for index in kernel.reads]
         rows = run.steps * run.batch_size
-        for index in kernel.writes:
-            axis = graph.rows_axis(index)
-            assert axis is not None
+        for index in kernel.makes:
+            axis = graph.sequence_axis(index)
             features = [size for d, size in enumerate(graph.row_shape(index)) if d != axis]
             made = torch.empty(rows, *features, dtype=graph.nodes[index].dtype)
             tensors.append(made)
             values[index] = made.movedim(0, axis)
-        tensors += [leaf if leaf.is_contiguous() else leaf.contiguous() for leaf in carried]
+        tensors += [leaf.to(_wide(leaf)).contiguous() for leaf in carried]
         numbers = (run.steps, run.batch_size, run.reverse, run.truncated_bptt_steps or 0, run.done, thread_count())
         flags = [None if flag is None else flag.contiguous() for flag in (run.valid, run.restart)]
         failed = getattr(self.library, f"u_{kernel.name}")(
@@ -81,6 +84,14 @@ class Compiled:
         )
         if failed:
             raise MemoryError("No memory for the buffers of a compiled loop.")
+
+
+_CONTIGUOUS = torch.contiguous_format
+
+
+def _wide(leaf: Tensor) -> torch.dtype:
+    """The dtype in which a kernel takes what is no sequence: the state of 16 bits is carried in 32."""
+    return torch.float32 if leaf.dtype == torch.bfloat16 else leaf.dtype
 
 
 def _pointers(tensors: Iterable[Tensor]) -> Any:

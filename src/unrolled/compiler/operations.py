@@ -20,10 +20,6 @@ class Pointwise:
     cost: int = 1  # about how many additions it costs
 
 
-def _remainder(a: Any, b: Any) -> Any:
-    return torch.remainder(a, b)
-
-
 POINTWISE: dict[str, Pointwise] = {
     "add": Pointwise(torch.add, "({0} + {1})"),
     "sub": Pointwise(torch.sub, "({0} - {1})"),
@@ -38,6 +34,7 @@ POINTWISE: dict[str, Pointwise] = {
     "square": Pointwise(torch.square, "({0} * {0})"),
     "pow": Pointwise(torch.pow, "u_pow@({0}, {1})", 60),
     "exp": Pointwise(torch.exp, "u_exp@({0})", 15),
+    "exp2": Pointwise(torch.exp2, "u_exp2@({0})", 40),
     "expm1": Pointwise(torch.expm1, "u_expm1@({0})", 20),
     "log": Pointwise(torch.log, "u_log@({0})", 15),
     "log1p": Pointwise(torch.log1p, "u_log1p@({0})", 20),
@@ -87,14 +84,14 @@ COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})  # their operands 
 LOGICAL = frozenset({"and", "or", "xor", "not"})  # likewise, each operand by itself
 
 REDUCTIONS: dict[str, Callable[..., Any]] = {
-    "sum": lambda a, dims, keep, dtype: torch.sum(a, dims, keepdim=keep, dtype=dtype),
-    "prod": lambda a, dims, keep, dtype: torch.prod(a, dims[0], keepdim=keep, dtype=dtype),
-    "amax": lambda a, dims, keep, dtype: torch.amax(a, dims, keepdim=keep),
-    "amin": lambda a, dims, keep, dtype: torch.amin(a, dims, keepdim=keep),
-    "argmax": lambda a, dims, keep, dtype: torch.argmax(a, dims[0], keepdim=keep),
-    "argmin": lambda a, dims, keep, dtype: torch.argmin(a, dims[0], keepdim=keep),
+    "sum": lambda a, axes, dtype: torch.sum(a, axes, keepdim=True, dtype=dtype),
+    "prod": lambda a, axes, dtype: torch.prod(a, axes[0], keepdim=True, dtype=dtype),
+    "amax": lambda a, axes, dtype: torch.amax(a, axes, keepdim=True),
+    "amin": lambda a, axes, dtype: torch.amin(a, axes, keepdim=True),
+    "argmax": lambda a, axes, dtype: torch.argmax(a, axes[0], keepdim=True),
+    "argmin": lambda a, axes, dtype: torch.argmin(a, axes[0], keepdim=True),
 }
-"""Reductions: (operand, axes, keepdim), to the node's dtype."""
+"""Reductions: (operand, axes, the node's dtype); the axes stay, at size 1."""
 
 VIEWS: dict[str, Callable[..., Any]] = {
     "reshape": lambda a, shape: a.reshape(shape),

@@ -8,19 +8,20 @@ from ..core import UnsupportedStep
 from .graph import Graph, Node, Ref, is_rows
 from .operations import MADE, POINTWISE, RANDOM
 
-ATEN = {
-    "aten.embedding.default",
-    "aten.embedding_dense_backward.default",
+ALONG = frozenset({"aten.cumsum.default", "aten.gather.default"})
+"""Operations that no kernel has, and of which it is known that they treat each row by itself, unless the axis that
+is their second argument is that of the rows."""
+
+LOOKED_UP = frozenset({
     "aten.index.Tensor",
     "aten.index_put.default",
     "aten._unsafe_index.Tensor",
     "aten._unsafe_index_put.default",
-    "getitem",
-}
-"""Operations that no kernel has, and of which it is known that they treat each row by itself, or sum over all."""
+})  # fmt: skip
+"""Likewise, unless the axis of the rows is looked up by numbers."""
 
-AXIS = {"aten.cumsum.default": 1, "aten.gather.default": 1, "aten.sort.default": 1, "aten.topk.default": 2}
-"""Likewise, unless the axis at this place of their arguments is that of the rows."""
+EMBEDDINGS = frozenset({"aten.embedding.default", "aten.embedding_dense_backward.default"})
+"""Likewise, unless the table that is looked up has rows."""
 
 
 def check_rows(graph: Graph) -> frozenset[int]:
@@ -79,7 +80,7 @@ def _check_numbers(graph: Graph, node: Node) -> None:
     if node.op in POINTWISE or node.op in MADE:
         if any(number and number % graph.batch == 0 for number in numbers if abs(number) < 1e15):
             raise UnsupportedStep(
-                f"step computes with the number of rows B{_at(node)}; a compiled step serves any B. "
+                f"step computes with the number of rows B{node.at}; a compiled step serves any B. "
                 "Give it as an input, or use backend='reference'."
             )
         if node.op in ("iota", "constant") and any(is_rows(size, graph.batch) for size in node.shape):
@@ -87,37 +88,39 @@ def _check_numbers(graph: Graph, node: Node) -> None:
 
 
 def _check_axes(graph: Graph, node: Node) -> None:
-    """No operation may reorder, cut or join along the axis of the rows."""
-    source = graph.nodes[node.args[0].index] if node.args and isinstance(node.args[0], Ref) else None
-    if node.op == "cat":
-        if is_rows(node.shape[node.args[1]], graph.batch):
-            raise _mixes(node)
-    elif node.op in ("slice", "flip") and source is not None:
-        axes = (node.args[1],) if node.op == "slice" else node.args[1]
-        if any(is_rows(source.shape[axis], graph.batch) for axis in axes):
-            raise _mixes(node)
-    elif node.op in ("amax", "amin", "prod", "argmax", "argmin") and source is not None:
-        if any(is_rows(source.shape[axis], graph.batch) for axis in node.args[1]):
-            raise _mixes(node)
-    elif node.op in AXIS and source is not None:
-        if node.args[AXIS[node.op]] % len(source.shape) == _rows_axis(graph, source):
-            raise _mixes(node)
-    elif node.op.startswith("aten.") and node.op not in ATEN:
+    """No operation may reorder, cut, join or look up along the axis of the rows."""
+    if any(is_rows(size, graph.batch) for size in _sizes_along(graph, node)):
+        raise _mixes(node)
+    if "." in node.op and node.op not in {*ALONG, *LOOKED_UP, *EMBEDDINGS}:  # an operation of torch's, or a user's
         has_rows = any(graph.is_rows(operand) for operand in node.operands())
         if has_rows or any(is_rows(size, graph.batch) for size in node.shape):
-            raise UnsupportedStep(f"step uses {node.op}{_at(node)}, of which it is not known whether it mixes rows.")
+            raise UnsupportedStep(
+                f"step uses {node.op}{node.at}, of which it is not known whether it mixes rows. Use "
+                "backend='reference'."
+            )
 
 
-def _rows_axis(graph: Graph, node: Node) -> int | None:
-    return next((axis for axis, size in enumerate(node.shape) if is_rows(size, graph.batch)), None)
+def _sizes_along(graph: Graph, node: Node) -> list[int]:
+    """The sizes of the axes along which elements of several places meet or move."""
+    if node.op == "cat":
+        return [node.shape[node.args[1]]]
+    if not node.args or not isinstance(node.args[0], Ref):
+        return []
+    shape = graph.nodes[node.args[0].index].shape
+    axes: tuple[int, ...] = ()
+    if node.op == "slice" or (node.op in ALONG and shape):
+        axes = (node.args[1],)
+    elif node.op in ("flip", "amax", "amin", "prod", "argmax", "argmin"):
+        axes = node.args[1]
+    elif node.op in LOOKED_UP:
+        axes = tuple(axis for axis, numbers in enumerate(node.args[1]) if numbers is not None)
+    elif node.op == "aten.embedding.default":
+        axes = (0,)
+    return [shape[axis] for axis in axes]
 
 
 def _mixes(node: Node) -> UnsupportedStep:
     return UnsupportedStep(
-        f"step mixes the rows of the batch: {node.op}{_at(node)}. A compiled step treats each row by itself; "
+        f"step mixes the rows of the batch: {node.op}{node.at}. A compiled step treats each row by itself; "
         "use backend='reference'."
     )
-
-
-def _at(node: Node) -> str:
-    return f" at {node.where}" if node.where else ""

@@ -12,7 +12,19 @@ from .errors import (
 )
 from .reference import check_step, run_reference
 from .tree import Tree, describe, leaves, map_tree, named_leaves, unflatten
-from .unrolling import Step, Unrolling, align, batch_of, batch_size_of, detach, select, settle, valid_steps
+from .unrolling import (
+    Step,
+    Unrolling,
+    at_least_1,
+    batch_of,
+    batch_size_of,
+    chunks,
+    detach,
+    join,
+    select,
+    settle,
+    valid_steps,
+)
 
 __all__ = [
     "Cell",
@@ -26,12 +38,14 @@ __all__ = [
     "UnrolledError",
     "Unrolling",
     "UnsupportedStep",
-    "align",
+    "at_least_1",
     "batch_of",
     "batch_size_of",
     "check_step",
+    "chunks",
     "describe",
     "detach",
+    "join",
     "leaves",
     "map_tree",
     "named_leaves",

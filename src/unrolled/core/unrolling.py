@@ -5,7 +5,7 @@ Letters: T time steps, B rows of the batch. Everything here is time-major: x (T,
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -74,7 +74,7 @@ def settle(
     if reset is not None:
         restart = _restart_steps(_flags(reset, "reset", count, batch_size, device), valid, reverse)
     if truncated_bptt_steps is not None:
-        truncated_bptt_steps = _at_least_1(truncated_bptt_steps, "truncated_bptt_steps")
+        truncated_bptt_steps = at_least_1(truncated_bptt_steps, "truncated_bptt_steps")
     spare_state = state
     if valid is not None and batch_size:
         time, row = _stand_ins(valid, reverse)
@@ -94,6 +94,35 @@ def settle(
         reverse=reverse,
         truncated_bptt_steps=truncated_bptt_steps,
     )
+
+
+def chunks(run: Unrolling, size: int) -> list[Unrolling]:
+    """A run cut after every ``size`` steps, in the order of processing. Run one after another, each from the
+    state at the end of the one before (here each still has the first state), they are the whole.
+    """
+    parts = []
+    for done in range(0, run.steps, size):
+        count = min(size, run.steps - done)
+        first = done if not run.reverse else run.steps - done - count
+        times = slice(first, first + count)
+        parts.append(
+            replace(
+                run,
+                x=None if run.x is None else map_tree(lambda leaf, times=times: leaf[times], run.x),
+                valid=None if run.valid is None else run.valid[times],
+                restart=None if run.restart is None else run.restart[times],
+                steps=count,
+                done=run.done + done,
+            )
+        )
+    return parts
+
+
+def join(outputs: list[Tree], run: Unrolling) -> Tree:
+    """The outputs of a run, (T, B, ...), from those of its :func:`chunks`, given in the order of processing."""
+    ordered = outputs[::-1] if run.reverse else outputs
+    by_leaf = zip(*(leaves(part) for part in ordered), strict=True)
+    return unflatten(ordered[0], [torch.cat(column) for column in by_leaf])
 
 
 def valid_steps(
@@ -158,7 +187,7 @@ def _steps_of(x: Tree | None, steps: int | None, batch_size: int) -> int:
     if x is None:
         if steps is None:
             raise InputError("steps: expected the number of steps, since there is no input x, got None.")
-        return _at_least_1(steps, "steps")
+        return at_least_1(steps, "steps")
     if steps is not None:
         raise InputError("steps: expected None, since the input x tells the number of steps; drop one of the two.")
     named = named_leaves(x, "x")
@@ -187,7 +216,13 @@ def _flags(flags: Tensor, name: str, steps: int, batch_size: int, device: torch.
     return flags.to(device)
 
 
-def _at_least_1(value: Any, name: str) -> int:
+def at_least_1(value: Any, name: str) -> int:
+    """A whole number of at least 1.
+
+    Raises:
+        InputError: it is less.
+        InputTypeError: it is no whole number.
+    """
     try:
         number = operator.index(value)
     except TypeError:

@@ -18,7 +18,7 @@ class Bidirectional(nn.Module):
         forward_cell: the cell that runs from the first step to the last.
         backward_cell: the cell that runs from the last to the first.
         merge: ``"concat"``, outputs (T, B, 2 O), or ``"sum"``, outputs (T, B, O).
-        batch_first, backend: as in :class:`Recurrent`.
+        batch_first, checkpoint_every, backend: as in :class:`Recurrent`.
 
     Shape:
         As :class:`Recurrent`; the state is a pair (forward, backward), each at its row's own end: for the
@@ -35,6 +35,7 @@ class Bidirectional(nn.Module):
         *,
         merge: str = "concat",
         batch_first: bool = False,
+        checkpoint_every: int | None = None,
         backend: str = "auto",
     ):
         super().__init__()
@@ -42,8 +43,9 @@ class Bidirectional(nn.Module):
             raise InputError(f"merge: expected one of {', '.join(MERGES)}, got {merge!r}.")
         if forward_cell is backward_cell:
             raise InputError("backward_cell: expected a cell of its own, got the forward cell once more.")
-        self.ahead = Recurrent(forward_cell, batch_first=batch_first, backend=backend)
-        self.back = Recurrent(backward_cell, reverse=True, batch_first=batch_first, backend=backend)
+        options: Any = {"batch_first": batch_first, "checkpoint_every": checkpoint_every, "backend": backend}
+        self.ahead = Recurrent(forward_cell, **options)
+        self.back = Recurrent(backward_cell, reverse=True, **options)
         self.merge = merge
 
     def initial_state(self, batch_size: int) -> tuple[Tree, Tree]:

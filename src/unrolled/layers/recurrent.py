@@ -5,7 +5,19 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from ..core import InputError, InputTypeError, Tree, batch_of, batch_size_of, leaves, map_tree, named_leaves
+from ..core import (
+    InputError,
+    InputTypeError,
+    Tree,
+    at_least_1,
+    batch_of,
+    batch_size_of,
+    leaves,
+    map_tree,
+    named_leaves,
+    valid_steps,
+)
+from .all_states import hold, with_states
 from .unroll import check_backend, unroll
 
 
@@ -16,11 +28,15 @@ class Recurrent(nn.Module):
         cell: a :class:`unrolled.Cell`, or any module with ``step`` and ``initial_state``.
         reverse: from the last step to the first; outputs stay in the order of the input.
         batch_first: x, outputs, mask and reset are (B, T, ...) instead of (T, B, ...). States never change.
-        backend: as in :func:`unrolled.unroll`.
+        return_all_states: a call returns a third thing, the state after every step. An option of the layer, not
+            of a call, so that what a layer returns is always the same; to look into a layer that exists, set
+            the attribute or make ``Recurrent(layer.cell, return_all_states=True)``, which shares the weights.
+        checkpoint_every, backend: as in :func:`unrolled.unroll`.
 
     Shape:
         x (T, B, I), or a tree of (T, B, ...); state (B, H), or the cell's tree; lengths (B,); mask and
-        reset (T, B), bool. Outputs (T, B, O).
+        reset (T, B), bool. Outputs (T, B, O). All states: the cell's tree of (T, B, ...), in the order of
+        time; with ``batch_first``, as they have a time, (B, T, ...).
 
     Example:
         >>> import torch
@@ -31,7 +47,16 @@ class Recurrent(nn.Module):
         (torch.Size([2, 7, 5]), torch.Size([2, 5]))
     """
 
-    def __init__(self, cell: nn.Module, *, reverse: bool = False, batch_first: bool = False, backend: str = "auto"):
+    def __init__(
+        self,
+        cell: nn.Module,
+        *,
+        reverse: bool = False,
+        batch_first: bool = False,
+        return_all_states: bool = False,
+        checkpoint_every: int | None = None,
+        backend: str = "auto",
+    ):
         super().__init__()
         has_both = callable(getattr(cell, "step", None)) and callable(getattr(cell, "initial_state", None))
         if not (isinstance(cell, nn.Module) and has_both):
@@ -40,9 +65,13 @@ class Recurrent(nn.Module):
                 "For a plain function use unrolled.unroll."
             )
         check_backend(backend)
+        if checkpoint_every is not None:
+            checkpoint_every = at_least_1(checkpoint_every, "checkpoint_every")
         self.cell: Any = cell
         self.reverse = reverse
         self.batch_first = batch_first
+        self.return_all_states = return_all_states
+        self.checkpoint_every = checkpoint_every
         self.backend = backend
 
     def initial_state(self, batch_size: int) -> Tree:
@@ -58,7 +87,7 @@ class Recurrent(nn.Module):
         mask: Tensor | None = None,
         reset: Tensor | None = None,
         steps: int | None = None,
-    ) -> tuple[Tree, Tree]:
+    ) -> tuple[Tree, ...]:
         """Run the sequence; the arguments' meaning and the errors are those of :func:`unrolled.unroll`.
 
         Args:
@@ -70,7 +99,8 @@ class Recurrent(nn.Module):
             steps: number of steps, for a cell without input.
 
         Returns:
-            Outputs, and each row's state after its own last valid step.
+            Outputs, and each row's state after its own last valid step; with ``return_all_states`` also the
+            states after every step, where a step is masked the state that is held.
         """
         if isinstance(x, PackedSequence):
             raise InputTypeError(
@@ -81,23 +111,69 @@ class Recurrent(nn.Module):
             x, mask, reset = time_first(x, mask, reset)
         if x is not None:
             self._check_features(x)
-        reset_state = None
+        start, reset_state = state, None
         if state is None or reset is not None:
             reset_state = self._initial_state(x, state)
-            state = reset_state if state is None else state
-        outputs, state = unroll(
-            self.cell.step,
+            start = reset_state if state is None else state
+        step = self.cell.step
+        outputs, end = unroll(
+            with_states(step) if self.return_all_states else step,
             x,
-            state,
+            start,
             steps=steps,
             lengths=lengths,
             mask=mask,
             reset=reset,
             reset_state=reset_state,
             reverse=self.reverse,
+            checkpoint_every=self.checkpoint_every,
             backend=self.backend,
         )
-        return (swap_time_and_batch(outputs) if self.batch_first else outputs), state
+        if not self.return_all_states:
+            return (swap_time_and_batch(outputs) if self.batch_first else outputs), end
+        outputs, states = outputs
+        first = leaves(states)[0]
+        valid = valid_steps(*first.shape[:2], lengths=lengths, mask=mask, device=first.device)
+        states = hold(states, start, valid, self.reverse)
+        if self.batch_first:
+            outputs, states = swap_time_and_batch(outputs), swap_time_and_batch(states)
+        return outputs, end, states
+
+    def step(self, x: Tree | None, state: Tree | None = None) -> tuple[Tree, Tree]:
+        """One time step, for sequences that come bit by bit: the same as :meth:`forward` with T = 1.
+
+        Args:
+            x: input of this step, (B, I) or a tree of (B, ...) whatever ``batch_first`` says; or None.
+            state: state before the step, by default ``cell.initial_state(B)``.
+
+        Returns:
+            The output (B, O) of this step and the state after it, to be passed to the next.
+
+        Raises:
+            InputError: the layer runs from the last step to the first; and as :meth:`forward`.
+
+        Example:
+            >>> import torch
+            >>> from unrolled.cells import GRU
+            >>> layer, x = Recurrent(GRU(3, 5)), torch.randn(7, 2, 3)
+            >>> state = None
+            >>> for t in range(7):
+            ...     output, state = layer.step(x[t], state)
+            >>> torch.allclose(output, layer(x)[0][-1])
+            True
+        """
+        if self.reverse:
+            raise InputError("step: expected a layer that runs forward in time, got reverse=True; it needs all of x.")
+        if x is not None:
+            for name, leaf in named_leaves(x, "x"):
+                if leaf.dim() == 0:
+                    raise InputError(f"{name}: expected the batch first, (B, ...), got a scalar.")
+            x = map_tree(lambda leaf: leaf.unsqueeze(0), x)
+            self._check_features(x, "(B, I)")
+        state = self._initial_state(x, None) if state is None else state
+        steps = 1 if x is None else None
+        outputs, state = unroll(self.cell.step, x, state, steps=steps, backend=self.backend)
+        return map_tree(lambda leaf: leaf.squeeze(0), outputs), state
 
     def _initial_state(self, x: Tree | None, given: Tree | None) -> Tree:
         """The cell's initial state, of as many rows as the input (or the state that was given) has."""
@@ -117,19 +193,20 @@ class Recurrent(nn.Module):
 
         return map_tree(follow, state)
 
-    def _check_features(self, x: Tree) -> None:
+    def _check_features(self, x: Tree, order: str = "") -> None:
         """Require (T, B, I) of a cell that says its ``input_size``; without the batch, x would broadcast."""
         size = getattr(self.cell, "input_size", None)
         is_features = isinstance(x, Tensor) and x.dim() in (2, 3) and x.is_floating_point()
         if isinstance(size, int) and is_features and (x.dim() == 2 or x.shape[-1] != size):
-            order = "(B, T, I)" if self.batch_first else "(T, B, I)"
-            shape = tuple(x.transpose(0, 1).shape if self.batch_first else x.shape)
+            shape = tuple(x.shape[1:] if order else x.transpose(0, 1).shape if self.batch_first else x.shape)
+            order = order or ("(B, T, I)" if self.batch_first else "(T, B, I)")
             raise InputError(f"x: expected {order} with I = input_size = {size}, got {shape}.")
 
     def extra_repr(self) -> str:
         """The options that differ from the defaults."""
-        options = [name for name in ("reverse", "batch_first") if getattr(self, name)]
-        return ", ".join([f"{name}=True" for name in options] + [f"backend={self.backend!r}"])
+        names = ("reverse", "batch_first", "return_all_states", "checkpoint_every")
+        options = [f"{name}={getattr(self, name)}" for name in names if getattr(self, name)]
+        return ", ".join([*options, f"backend={self.backend!r}"])
 
 
 def time_first(x: Tree, mask: Any, reset: Any) -> tuple[Tree, Any, Any]:

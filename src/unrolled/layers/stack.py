@@ -23,7 +23,7 @@ class Stack(nn.Module):
         merge: of the two directions' outputs, ``"concat"`` or ``"sum"``.
         dropout: probability of zeroing an output between two layers, in training.
         residual: add a layer's input to its output, wherever both have the same size.
-        batch_first, backend: as in :class:`Recurrent`.
+        batch_first, checkpoint_every, backend: as in :class:`Recurrent`.
 
     Shape:
         x (T, B, I), outputs (T, B, O); the state is a tuple with one entry a layer, each the cell's own
@@ -51,6 +51,7 @@ class Stack(nn.Module):
         dropout: float = 0.0,
         residual: bool = False,
         batch_first: bool = False,
+        checkpoint_every: int | None = None,
         backend: str = "auto",
     ):
         super().__init__()
@@ -64,13 +65,13 @@ class Stack(nn.Module):
 
         def layer(made: Any) -> nn.Module:
             if not bidirectional:
-                return Recurrent(made, backend=backend)
+                return Recurrent(made, checkpoint_every=checkpoint_every, backend=backend)
             if not (isinstance(made, tuple | list) and len(made) == 2):
                 raise InputError(
                     "cells: expected pairs (forward cell, backward cell) with bidirectional=True, "
                     f"got {type(made).__name__}."
                 )
-            return Bidirectional(*made, merge=merge, backend=backend)
+            return Bidirectional(*made, merge=merge, checkpoint_every=checkpoint_every, backend=backend)
 
         if isinstance(cells, Sequence | nn.ModuleList):
             if not len(cells):
@@ -123,13 +124,7 @@ class Stack(nn.Module):
         if x.dim() < 2:
             order = "(B, T, ...)" if self.batch_first else "(T, B, ...)"
             raise InputError(f"x: expected {order}, got {tuple(x.shape)}.")
-        if state is None:
-            state = (None,) * len(self.layers)
-        if not isinstance(state, tuple) or len(state) != len(self.layers):
-            raise InputError(
-                f"state: expected a tuple with one state for each of the {len(self.layers)} layers, "
-                f"got {describe(state)}."
-            )
+        state = self._states(state)
         if self.batch_first:
             x, mask, reset = time_first(x, mask, reset)
         valid = valid_steps(*x.shape[:2], lengths=lengths, mask=mask, device=x.device)
@@ -145,6 +140,38 @@ class Stack(nn.Module):
             x = outputs
             ends.append(end)
         return (x.transpose(0, 1) if self.batch_first else x), tuple(ends)
+
+    def step(self, x: Tensor, state: tuple[Tree, ...] | None = None) -> tuple[Tensor, tuple[Tree, ...]]:
+        """One time step through every layer, as :meth:`Recurrent.step`: x (B, I), output (B, O).
+
+        Raises:
+            InputError: there are layers that run from the last step to the first; and as :meth:`forward`.
+        """
+        if self.bidirectional:
+            raise InputError(
+                "step: expected layers that run forward in time, got bidirectional=True; those need all of x."
+            )
+        if not isinstance(x, Tensor):
+            raise InputTypeError(f"x: expected a tensor, got {type(x).__name__}.")
+        ends = []
+        for depth, (layer, before) in enumerate(zip(self.layers, self._states(state), strict=True)):
+            if depth:
+                x = self.dropout(x)
+            output, end = layer.step(x, before)  # type: ignore[operator]
+            x = output + x if self.residual and output.shape == x.shape else output
+            ends.append(end)
+        return x, tuple(ends)
+
+    def _states(self, state: tuple[Tree, ...] | None) -> tuple[Tree, ...]:
+        """One state a layer; None of a layer that starts from its initial state."""
+        if state is None:
+            return (None,) * len(self.layers)
+        if not isinstance(state, tuple) or len(state) != len(self.layers):
+            raise InputError(
+                f"state: expected a tuple with one state for each of the {len(self.layers)} layers, "
+                f"got {describe(state)}."
+            )
+        return state
 
     def extra_repr(self) -> str:
         """The options that the layers themselves do not show."""

@@ -3,9 +3,11 @@
 import os
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from ..core import InputError, InputTypeError, Step, Tree, run_reference, settle
+from ..core import InputError, InputTypeError, Step, Tree, Unrolling, at_least_1, run_reference, settle
+from .checkpointing import run_checkpointed
 
 BACKENDS = ("auto", "reference", "plan", "compiled")
 
@@ -22,6 +24,7 @@ def unroll(
     reset_state: Tree | None = None,
     reverse: bool = False,
     truncated_bptt_steps: int | None = None,
+    checkpoint_every: int | None = None,
     backend: str = "auto",
 ) -> tuple[Tree, Tree]:
     """Run one time step over a whole sequence: s(t), y(t) = step(x(t), s(t-1)) for t = 1 ... T.
@@ -42,10 +45,13 @@ def unroll(
         reset_state: by default the state passed in.
         reverse: from the last step to the first; outputs stay in the order of x.
         truncated_bptt_steps: detach the state every k steps, so gradients reach back at most k steps.
-        backend: ``"reference"``, the loop in eager PyTorch; ``"compiled"``, the step's loop as generated C,
-            forward and back through time (float32 and float64, on the CPU); ``"plan"``, the same plan
-            interpreted by PyTorch; ``"auto"``, for now the reference. The environment variable
-            ``UNROLLED_BACKEND`` replaces ``"auto"``.
+        checkpoint_every: to save memory, keep for the way back only the state after every k steps, and compute
+            what is between once more then; gradients are the same. About the root of T saves most.
+        backend: ``"auto"``, compiled where the step can be, otherwise the reference, with a warning that says
+            why, once for each reason; ``"reference"``, the loop in eager PyTorch; ``"compiled"``, the step's
+            loop as generated C, forward and back through time (float32 and float64, on the CPU); ``"plan"``,
+            the same plan interpreted by PyTorch. The environment variable ``UNROLLED_BACKEND`` replaces
+            ``"auto"``.
 
     Shape:
         x (T, B, ...), state and reset_state (B, ...), or (nested) tuples of such tensors; lengths (B,);
@@ -84,11 +90,19 @@ def unroll(
         reverse=reverse,
         truncated_bptt_steps=truncated_bptt_steps,
     )
-    if backend in ("plan", "compiled"):
-        from ..compiler import run_planned  # only then: the tracer is slow to import
+    if checkpoint_every is None:
+        return _run(step, run, backend)
+    every = at_least_1(checkpoint_every, "checkpoint_every")
+    return run_checkpointed(lambda part: _run(step, part, backend), run, every)
 
-        return run_planned(step, run, compiled=backend == "compiled")
-    return run_reference(step, run)
+
+def _run(step: Step, run: Unrolling, backend: str) -> tuple[Tree, Tree]:
+    by_another = backend == "auto" and (torch.compiler.is_compiling() or torch.jit.is_tracing())  # type: ignore[attr-defined]
+    if backend == "reference" or by_another:  # who compiles or traces all of it needs the operations themselves
+        return run_reference(step, run)
+    from ..compiler import run_auto, run_named  # only then: the tracer is slow to import
+
+    return run_auto(step, run) if backend == "auto" else run_named(step, run, compiled=backend == "compiled")
 
 
 def check_backend(backend: str) -> str:

@@ -75,7 +75,12 @@ def explain_bad_number(model: nn.Module, run: Callable[[], Tensor]) -> str:
             return f"the parameter {name} was not finite before the step"
     model.zero_grad(set_to_none=True)
     with torch.autograd.set_detect_anomaly(True, check_nan=False), _Watch() as watch:
-        run().backward()
+        loss = run()
+        loss.backward()
+    grads = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    again = not all(bool(torch.isfinite(tensor).all()) for tensor in (loss, *grads))
     model.zero_grad(set_to_none=True)
+    if not again:
+        return "it did not come again when the step was run operation by operation: a random draw or a rounding made it"
     found = [f"first {kind} made by {watch.first[kind]}" for kind in _BAD if kind in watch.first]
     return "; ".join(found) or "no single operation made it from finite numbers; the input holds it"

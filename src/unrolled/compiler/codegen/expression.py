@@ -10,8 +10,22 @@ from ..graph import Graph, Node, Ref
 from ..operations import COMPARISONS, LOGICAL, POINTWISE
 from .index import Affine, Index, flatten, unflatten, variable
 
-C_TYPES = {torch.float32: "float", torch.float64: "double", torch.int64: "long long", torch.bool: "unsigned char"}
-SUFFIXES = {torch.float32: "_f", torch.float64: "_d", torch.int64: "_l", torch.bool: "_l"}
+C_TYPES = {
+    torch.float32: "float",
+    torch.bfloat16: "float",  # in which it is computed; only sequences are stored in 16 bits
+    torch.float64: "double",
+    torch.int64: "long long",
+    torch.int32: "int",
+    torch.bool: "unsigned char",
+}
+SUFFIXES = {
+    torch.float32: "_f",
+    torch.bfloat16: "_f",
+    torch.float64: "_d",
+    torch.int64: "_l",
+    torch.int32: "_l",
+    torch.bool: "_l",
+}
 
 
 class NeedsBuffer(Exception):
@@ -29,7 +43,6 @@ class Body:
     lines: list[str] = field(default_factory=list)
     known: dict[tuple[int, Index], str] = field(default_factory=dict)
     loads: set[int] = field(default_factory=set)  # buffers read
-    cost: int = 0
 
 
 class Expressions:
@@ -64,14 +77,13 @@ class Expressions:
         key = (index, at)
         if key not in body.known:
             text = self._pointwise(node, at, shape, body)  # its operands' statements come first
-            body.cost += POINTWISE[node.op].cost
             self._name(index, at, body, lambda: text)
         return body.known[key]
 
     def place(self, index: int, at: Index) -> tuple[int, Affine] | None:
         """The buffer, and the place in it, of an element that needs no arithmetic; None if it needs some."""
         node, shape = self.graph.nodes[index], self.graph.row_shape(index)
-        if index in self.stored and node.op != "full":
+        if index in self.stored:
             return index, flatten(at, shape)
         if node.op not in VIEW_INDICES:
             return None
@@ -93,7 +105,7 @@ class Expressions:
         key = (index, at)
         if key not in body.known:
             name = f"e{len(body.known)}"
-            body.lines.append(f"const {self.c_type(index)} {name} = {text()};")
+            body.lines.append(f"const {c_type(self.graph.nodes[index])} {name} = {text()};")
             body.known[key] = name
         return body.known[key]
 
@@ -114,11 +126,9 @@ class Expressions:
             else:
                 text = literal(arg, wanted or torch.bool)
             texts.append(text)
+        if node.op == "cast" and dtype == torch.bfloat16:
+            return f"u_round_bf16({texts[0]})"
         return POINTWISE[node.op].c.replace("@", SUFFIXES[dtype]).format(*texts)
-
-    def c_type(self, index: int) -> str:
-        """The C type of a value's elements."""
-        return c_type(self.graph.nodes[index])
 
 
 def c_type(node: Node) -> str:
@@ -128,8 +138,7 @@ def c_type(node: Node) -> str:
         UnsupportedStep: kernels do not have this dtype.
     """
     if node.dtype not in C_TYPES:
-        at = f" at {node.where}" if node.where else ""
-        raise UnsupportedStep(f"no kernel computes in {node.dtype} ({node.op}{at}).")
+        raise UnsupportedStep(f"no kernel computes in {node.dtype} ({node.op}{node.at}).")
     return C_TYPES[node.dtype]
 
 
@@ -159,7 +168,7 @@ def literal(value: float | bool, dtype: torch.dtype) -> str:
         return "1" if value else "0"
     if not dtype.is_floating_point:
         return f"({int(value)}LL)"
-    kind = "f" if dtype == torch.float32 else ""
+    kind = "" if dtype == torch.float64 else "f"
     number = float(value)
     if number != number:
         return "((float)NAN)" if kind else "((double)NAN)"
@@ -211,6 +220,10 @@ VIEW_INDICES: dict[str, Callable[[Node, Index, tuple[int, ...], tuple[int, ...]]
 }
 
 
-def counters(shape: tuple[int, ...], letter: str = "i") -> Index:
-    """An index of loop variables for every element of a shape."""
-    return tuple(variable(f"{letter}{axis}", size) for axis, size in enumerate(shape))
+def counters(shape: tuple[int, ...]) -> Index:
+    """Loop variables for every element of a shape, named by their place among the axes that count.
+
+    So (n, 1) and (n,) are one loop.
+    """
+    names = iter(range(len(shape)))
+    return tuple(variable(f"i{next(names)}", size) if size > 1 else Affine() for size in shape)

@@ -1,15 +1,15 @@
-"""Cut one direction's loop into stages: products, reductions, copies, and fused passes over elements."""
+"""Cut one part of a kernel into stages: products, reductions, copies, and fused passes over elements."""
 
 from dataclasses import dataclass
 
 from ...core import UnsupportedStep
 from ..graph import Graph
-from ..operations import MADE, POINTWISE, PRODUCTS, REDUCTIONS, VIEWS
-from ..plan import Direction
+from ..keep import CHEAP
+from ..operations import POINTWISE, PRODUCTS, REDUCTIONS
+from .contract import Part
 from .expression import Body, Expressions, NeedsBuffer, counters
 from .index import flatten
-
-EXPENSIVE = 8  # a value that costs this many additions is stored rather than computed in two passes
+from .parts import WRITTEN
 
 
 @dataclass(frozen=True)
@@ -29,27 +29,27 @@ class Layout:
     inputs: frozenset[int]  # read from outside: sequences, constants, the carried state
 
 
-def lay_out(graph: Graph, part: Direction, carried: set[int], results: set[int]) -> Layout:
-    """The stages of a loop.
+def lay_out(graph: Graph, part: Part, carried: set[int], results: set[int]) -> Layout:
+    """The stages of a part.
 
     Args:
         graph: the step.
-        part: its direction.
+        part: what is computed.
         carried: the values carried from step to step, as they stand before the step.
         results: the values that the driver needs after the step (the next carried values).
 
     Raises:
         UnsupportedStep: an operation has no C.
     """
-    for index in part.loop:
+    for index in part.nodes:
         _check_supported(graph, index)
     inputs = frozenset({*part.reads, *part.constants, *carried})
-    loop = set(part.loop)
-    stored = {index for index in loop if graph.nodes[index].op in {*PRODUCTS, *REDUCTIONS, "cat"}}
-    stored |= ({*part.writes} | results) & loop
+    nodes = set(part.nodes)
+    stored = {index for index in nodes if graph.nodes[index].op in {*PRODUCTS, *REDUCTIONS, "cat"}}
+    stored |= ({*part.writes} | results) & nodes
     while True:
         try:
-            stages = _stages(graph, part, stored, inputs)
+            stages = _stages(graph, stored, inputs)
         except NeedsBuffer as request:
             if request.index in stored | inputs:
                 raise AssertionError(f"value {request.index} has a buffer already") from request
@@ -63,15 +63,14 @@ def lay_out(graph: Graph, part: Direction, carried: set[int], results: set[int])
 
 def _check_supported(graph: Graph, index: int) -> None:
     node = graph.nodes[index]
-    if node.op not in {*POINTWISE, *VIEWS, *PRODUCTS, *REDUCTIONS, *MADE, "cat"} or node.op == "constant":
-        at = f" at {node.where}" if node.where else ""
+    if node.op not in WRITTEN:
         raise UnsupportedStep(
-            f"no kernel has {node.op}, which stands in the loop over time{at}. "
+            f"no kernel has {node.op}, which stands in the loop over time{node.at}. "
             "Compute it from the input alone, or use backend='plan' or 'reference'."
         )
 
 
-def _stages(graph: Graph, part: Direction, stored: set[int], inputs: frozenset[int]) -> tuple[Stage, ...]:
+def _stages(graph: Graph, stored: set[int], inputs: frozenset[int]) -> tuple[Stage, ...]:
     expressions = Expressions(graph, stored | inputs, lambda index, at: "")
     kinds: list[tuple[str, list[int], tuple[int, ...]]] = []
     place: dict[int, int] = {}
@@ -85,12 +84,25 @@ def _stages(graph: Graph, part: Direction, stored: set[int], inputs: frozenset[i
         domain = tuple(size for size in graph.row_shape(index) if size != 1)
         earliest = max((place[need] + (0 if same else 1) for need, same in needs if need in place), default=0)
         joined = next((k for k in range(earliest, len(kinds)) if kinds[k][0] == "pass" and kinds[k][2] == domain), None)
-        if joined is None or any(place[need] == joined and not same for need, same in needs if need in place):
+        if joined is None or not _fuses(graph, stored | inputs, kinds[joined][1], index):
             kinds.append(("pass", [], domain))
             joined = len(kinds) - 1
         kinds[joined][1].append(index)
         place[index] = joined
     return tuple(Stage(kind, tuple(nodes)) for kind, nodes, _ in kinds)
+
+
+def _fuses(graph: Graph, buffers: set[int], nodes: list[int], index: int) -> bool:
+    """Whether a value can be computed in one pass with these, which then are not read from their buffers."""
+    together = {*nodes, index}
+    expressions = Expressions(graph, buffers - together, lambda i, at: "")
+    try:
+        expressions.element(index, counters(graph.row_shape(index)), Body())
+    except NeedsBuffer as request:
+        if request.index in together:
+            return False
+        raise
+    return True
 
 
 def _kind(graph: Graph, index: int) -> str:
@@ -127,26 +139,27 @@ def _needs(graph: Graph, expressions: Expressions, index: int, kind: str) -> lis
 
 
 def _computed_twice(graph: Graph, stages: tuple[Stage, ...], stored: set[int], inputs: frozenset[int]) -> set[int]:
-    """Expensive values that two stages, or one at two places, would compute."""
+    """Expensive values that two stages would compute."""
     counts: dict[int, int] = {}
     for stage in stages:
-        seen: dict[int, set[object]] = {}
+        if stage.kind == "product":  # reads buffers only
+            continue
+        seen: set[int] = set()
         for index in stage.nodes:
             body = Body()
             expressions = Expressions(graph, (stored | inputs) - {index}, lambda i, at: "")
-            roots = [index] if stage.kind == "pass" else list(graph.nodes[index].operands())
-            for root in roots:
-                if stage.kind != "product":
-                    expressions.element(root, counters(graph.row_shape(root)), body)
-            for source, at in body.known:
-                seen.setdefault(source, set()).add(at)
+            for root in [index] if stage.kind == "pass" else graph.nodes[index].operands():
+                expressions.element(root, counters(graph.row_shape(root)), body)
+            seen |= {source for source, _ in body.known}
         for source in seen:
             counts[source] = counts.get(source, 0) + 1
     return {
         index
         for index, count in counts.items()
-        if count > 1
-        and index not in stored | inputs
-        and graph.nodes[index].op in POINTWISE
-        and POINTWISE[graph.nodes[index].op].cost >= EXPENSIVE
+        if count > 1 and index not in stored | inputs and _is_expensive(graph, index)
     }
+
+
+def _is_expensive(graph: Graph, index: int) -> bool:
+    op = graph.nodes[index].op
+    return op in POINTWISE and POINTWISE[op].cost >= CHEAP

@@ -1,4 +1,4 @@
-"""The hand-written C that every generated kernel begins with: elementary functions and matrix products."""
+"""The hand-written C that every generated kernel begins with: elementary functions, matrix products, the driver."""
 
 from functools import cache
 from importlib.resources import files
@@ -8,7 +8,7 @@ from importlib.resources import files
 def prelude() -> str:
     """Return the C text; product.h occurs twice in it, for float and for double."""
     products = [_product(real, suffix) for real, suffix in (("float", "f"), ("double", "d"))]
-    return "\n".join([_read("math.h"), _read("vectors.h"), *products])
+    return "\n".join([_read("math.h"), _read("vectors.h"), *products, _read("helpers.h"), _read("driver.h")])
 
 
 def _product(real: str, suffix: str) -> str:

@@ -1,0 +1,45 @@
+"""What a kernel computes, and what it is called with."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one function of a kernel computes and reads; every list ascending, as the nodes can be computed."""
+
+    nodes: tuple[int, ...]
+    reads: tuple[int, ...]  # values with rows that it is given
+    constants: tuple[int, ...]  # values without rows that it is given
+    writes: tuple[int, ...]  # what it hands over, a sequence each
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One direction, cut for a kernel."""
+
+    first: tuple[int, ...]
+    before: Part
+    loop: Part
+    after: Part
+    last: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One direction's function, and what it is called with: these values' tensors, in this order."""
+
+    name: str
+    parts: Parts
+    constants: tuple[int, ...]
+    reads: tuple[int, ...]
+    makes: tuple[int, ...]  # sequences that it fills
+    carried: tuple[int, ...]  # places of the state's tensors that are carried
+
+
+@dataclass(frozen=True)
+class Source:
+    """The C text of a plan and the calls of its functions."""
+
+    text: str
+    forward: Kernel
+    backward: Kernel | None

@@ -1,0 +1,37 @@
+"""Products of matrices."""
+
+from ..graph import Ref
+from .site import Site, handles
+
+
+@handles("mm.default")
+def _mm(here: Site) -> Ref:
+    return here.add("mm", *here.args)
+
+
+@handles("bmm.default")
+def _bmm(here: Site) -> Ref:
+    a, b = here.args
+    if here.shape[0] != 1:
+        return here.add("bmm", a, b)
+    a, b = here.reshape(a, here.shape_of(a)[1:]), here.reshape(b, here.shape_of(b)[1:])
+    return here.reshape(here.add("mm", a, b, shape=here.shape[1:]), here.shape)
+
+
+@handles("addmm.default", "baddbmm.default")
+def _addmm(here: Site) -> Ref:
+    bias, a, b = here.args
+    alpha, beta = here.kwargs.get("alpha", 1), here.kwargs.get("beta", 1)
+    product = here.add("mm" if len(here.shape) == 2 else "bmm", a, b)
+    if alpha != 1:
+        product = here.add("mul", product, alpha)
+    if beta != 1:
+        bias = here.add("mul", bias, beta, shape=here.shape_of(bias))
+    return here.add("add", bias, product)
+
+
+@handles("mv.default")
+def _mv(here: Site) -> Ref:
+    a, b = here.args
+    column = here.reshape(b, (*here.shape_of(b), 1))
+    return here.reshape(here.add("mm", a, column, shape=(*here.shape, 1)), here.shape)

@@ -1,0 +1,177 @@
+"""``explain``: what the compiler makes of a step."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..compiler.build import build
+from ..compiler.fingerprint import Reading, read, same
+from ..compiler.stored import Known
+from ..core import (
+    InputError,
+    InputTypeError,
+    Step,
+    Tree,
+    UnrolledError,
+    Unrolling,
+    UnsupportedStep,
+    at_least_1,
+    batch_size_of,
+    leaves,
+    map_tree,
+    run_reference,
+    settle,
+)
+from ..layers import Recurrent
+from .facts import Facts, GraphFacts, PlanFacts, plain
+from .gather import Gatherer
+from .pages import graph_page, plan_page, source_page
+
+STAGES = ("graph", "plan", "source")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What :func:`explain` found; ``str`` of it is a page of at most 80 columns."""
+
+    stage: str
+    facts: Facts  # see unrolled.inspection.facts
+
+    def __str__(self) -> str:
+        if isinstance(self.facts, GraphFacts):
+            return graph_page(self.facts)
+        return plan_page(self.facts) if isinstance(self.facts, PlanFacts) else source_page(self.facts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The facts as dicts, lists, strings and numbers, as JSON has them."""
+        return {"stage": self.stage, **plain(self.facts)}
+
+
+def explain(
+    cell: Any,
+    x: Tree | None = None,
+    state: Tree | None = None,
+    *,
+    stage: str = "plan",
+    backward: bool = True,
+    steps: int = 100,
+    batch_size: int = 16,
+    whole: bool = False,
+) -> Explanation:
+    """Say what the compiler makes of a step: nothing is run but one step on stand-ins.
+
+    Args:
+        cell: a cell, a ``Recurrent``, or a step function ``(x, state) -> (output, state)``.
+        x: an example input of a whole sequence, as :func:`unrolled.unroll` takes it; of its sizes only the
+            features matter. It counts as needing a gradient where ``requires_grad`` says so. Default: zeros of
+            the cell's ``input_size``, with a gradient, as for a layer that has another one below.
+        state: an example state, by default ``cell.initial_state(B)``; a step function needs one.
+        stage: ``"graph"``, the operations of the step and of its derivative; ``"plan"``, what runs before, in and
+            after the loop over time in each direction, what is kept, moved and computed; ``"source"``, the C.
+        backward: whether gradients are wanted at all.
+        steps: T and
+        batch_size: B of the sequence for which the plan gives totals.
+        whole: the C with the hand-written part that every kernel begins with.
+
+    Shape:
+        x (T, B, ...), state (B, ...), or (nested) tuples of such tensors.
+
+    Returns:
+        An object to print; its ``facts`` hold the same as data.
+
+    Raises:
+        UnsupportedStep: the step cannot be compiled; ``backend="auto"`` runs it by the reference. ("graph" shows
+            also a step that has no C, if it can be traced and planned.)
+        InputError: an unknown stage, an example that is missing or of the wrong shape.
+        InputTypeError: ``cell`` is none.
+
+    Example:
+        >>> from unrolled.cells import Elman
+        >>> page = explain(Elman(3, 5))
+        >>> page.facts.forward.loop.reads
+        (Value(name='%9', shape=('B', 5), dtype='float32', elements=5, bytes=20),)
+        >>> print(str(page).splitlines()[0])
+        Elman(input_size=3, hidden_size=5): how a sequence is run
+    """
+    if stage not in STAGES:
+        raise InputError(f"stage: expected one of {', '.join(STAGES)}, got {stage!r}.")
+    steps, batch_size = at_least_1(steps, "steps"), at_least_1(batch_size, "batch_size")
+    name, step, run = _settled(cell, x, state)
+    with contextlib.nullcontext() if backward else torch.no_grad():
+        known, reading = _build(step, run, compiled=stage != "graph")
+    gatherer = Gatherer(name, known, run.x, run.state, reading.names)
+    if stage == "graph":
+        return Explanation(stage, gatherer.graph_facts())
+    assert known.source is not None
+    if stage == "plan":
+        return Explanation(stage, gatherer.plan_facts(known.source, steps, batch_size))
+    return Explanation(stage, gatherer.source_facts(known.source, whole=whole))
+
+
+def _build(step: Step, run: Unrolling, *, compiled: bool) -> tuple[Known, Reading]:
+    """What the compiler knows of a step; a step that fails by itself raises its own error."""
+    try:
+        reading = read(step)
+        known = build(step, run, reading, compiled=compiled)
+        if not same(read(step), reading):
+            raise UnsupportedStep("step changes what it reads (an attribute, a list, a counter): it is not compiled.")
+    except UnrolledError as refusal:
+        if not isinstance(refusal, UnsupportedStep) or refusal.__cause__ is not None:
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                run_reference(step, run)
+        raise
+    return known, reading
+
+
+def _settled(cell: Any, x: Tree | None, state: Tree | None) -> tuple[str, Step, Unrolling]:
+    """The step, its name, and the example sequence."""
+    inner: Any = cell.cell if isinstance(cell, Recurrent) else cell
+    has_both = all(callable(getattr(inner, name, None)) for name in ("step", "initial_state"))
+    if not (isinstance(cell, nn.Module) and has_both):
+        return _settled_step(cell, x, state)
+    if x is None and state is None:
+        x = _example_input(inner)
+    if state is None:
+        state = _initial_state(inner, x)
+    sizes = [f"{key}={getattr(inner, key)}" for key in ("input_size", "hidden_size") if hasattr(inner, key)]
+    step: Step = inner.step
+    return f"{type(inner).__name__}({', '.join(sizes)})", step, settle(x, state, steps=1 if x is None else None)
+
+
+def _example_input(cell: Any) -> Tensor:
+    size = getattr(cell, "input_size", None)
+    if not isinstance(size, int):
+        raise InputError(
+            f"x: expected an example input (T, B, ...), since {type(cell).__name__} has no input_size, got None. "
+            "(A cell without input needs an example state instead.)"
+        )
+    like = next(_floating([*cell.parameters(), *cell.buffers()]), torch.empty(0))
+    return torch.zeros(1, 1, size, dtype=like.dtype, device=like.device, requires_grad=True)
+
+
+def _initial_state(cell: Any, x: Tree) -> Tree:
+    """The cell's own; that of a cell with no floating tensor of its own follows the input, as in ``Recurrent``."""
+    state = cell.initial_state(batch_size_of(x))
+    like = next(_floating(leaves(x)), None)
+    if like is None or next(_floating([*cell.parameters(), *cell.buffers()]), None) is not None:
+        return state
+    dtype, device = like.dtype, like.device
+    return map_tree(lambda leaf: leaf.to(device, dtype if leaf.is_floating_point() else leaf.dtype), state)
+
+
+def _floating(tensors: Iterable[Tensor]) -> Iterator[Tensor]:
+    return (tensor for tensor in tensors if tensor.is_floating_point())
+
+
+def _settled_step(step: Any, x: Tree | None, state: Tree | None) -> tuple[str, Step, Unrolling]:
+    if isinstance(step, type) or not callable(step) or isinstance(step, nn.Module):
+        kind = f"the class {step.__name__}" if isinstance(step, type) else type(step).__name__
+        raise InputTypeError(f"cell: expected a cell, or a step function (x, state) -> (output, state), got {kind}.")
+    if state is None:
+        raise InputError("state: expected an example state (B, ...) with a step function, got None.")
+    function: Step = step
+    return getattr(step, "__name__", type(step).__name__), function, settle(x, state, steps=1 if x is None else None)

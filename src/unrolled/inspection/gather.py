@@ -1,0 +1,141 @@
+"""From what the compiler knows of a step to facts."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from ..compiler.codegen.contract import Kernel, Part, Source
+from ..compiler.codegen.prelude import prelude
+from ..compiler.graph import Graph, ancestors
+from ..compiler.plan import Plan
+from ..compiler.stored import Known
+from ..core import Tree
+from .cost import example, kernel_itemsize, packed, part_cost, torch_cost
+from .facts import DirectionFacts, GraphFacts, Half, Kept, PartFacts, PlanFacts, Result, SourceFacts, Value, Weight
+from .names import Names, reached_names, tree_names
+
+
+class Gatherer:
+    """Facts of one step.
+
+    Args:
+        name: what the step is called.
+        known: what the compiler knows of it.
+        x: an input, None for a step without, and
+        state: a state; of both the structure only.
+        paths: how the step reaches its tensors, all of them.
+    """
+
+    def __init__(self, name: str, known: Known, x: Tree | None, state: Tree, paths: Sequence[str]):
+        self.name, self.known = name, known
+        self.plan: Plan = known.plan
+        self.graph: Graph = known.plan.graph
+        reached = reached_names(paths)
+        self.x = tree_names(x, "x") if x is not None else []
+        self.state = tree_names(state, "state")
+        self.output = tree_names(known.output, "output")
+        self.closed = [reached[k] for k in known.closed]
+        graph = self.graph
+        given = _named(
+            (graph.x, self.x),
+            (graph.state, self.state),
+            (graph.closed, self.closed),
+            (graph.d_output, [f"grad_{name}" for name in self.output]),
+            (graph.d_new_state, [f"grad_new_{name}" for name in self.state]),
+        )
+        self.named = Names(graph, given, [*self._results(), *self._gradients()])
+
+    def graph_facts(self) -> GraphFacts:
+        """The operations of the step and of its derivative."""
+        graph, names = self.graph, self.named
+        mine = self._forward_nodes()
+        step = Half((), names.operations(sorted(mine)), self._held(self._results()))
+        derivative = None
+        if self.plan.backward is not None:
+            wanted = self._gradients()
+            nodes = ancestors(graph, [index for _, index in wanted]) - mine
+            given = sorted(nodes & {*graph.d_output, *graph.d_new_state})
+            derivative = Half(names.values(given), names.operations(sorted(nodes)), self._held(wanted))
+        inputs, state, closed = (names.values(group) for group in (graph.x, graph.state, graph.closed))
+        return GraphFacts(self.name, inputs, state, closed, step, derivative)
+
+    def plan_facts(self, source: Source, steps: int, batch_size: int) -> PlanFacts:
+        """How a sequence is run, and what that costs."""
+        graph, plan = self.graph, self.plan
+        forward = self._direction(source.forward, graph.state)
+        backward, again = None, self.named.operations(())
+        if source.backward is not None:
+            backward = self._direction(source.backward, graph.d_new_state)
+            parts = source.backward.parts
+            done = {*parts.first, *parts.before.nodes, *parts.loop.nodes, *parts.after.nodes, *parts.last}
+            again = self.named.operations(sorted(done & self._forward_nodes()))
+        saved = plan.saved if backward is not None else ()
+        kept = tuple(self._kept(index) for index in saved if graph.is_rows(index))
+        totals = example(forward, backward, kept, steps, batch_size)
+        return PlanFacts(self.name, forward, backward, kept, again, totals)
+
+    def source_facts(self, source: Source, *, whole: bool) -> SourceFacts:
+        """The generated C, without the hand-written C before it unless ``whole``."""
+        before = prelude()
+        assert source.text.startswith(before)
+        text = source.text if whole else source.text[len(before) :].lstrip("\n")
+        return SourceFacts(self.name, before.count("\n"), whole, text)
+
+    def _forward_nodes(self) -> set[int]:
+        return ancestors(self.graph, [*self.graph.output, *self.graph.new_state])
+
+    def _results(self) -> list[tuple[str, int]]:
+        """What the step returns, by name."""
+        names = [*self.output, *(f"new_{name}" for name in self.state)]
+        return list(zip(names, [*self.graph.output, *self.graph.new_state], strict=True))
+
+    def _gradients(self) -> list[tuple[str, int]]:
+        """The gradients that are wanted, by name."""
+        graph, backward = self.graph, self.plan.backward
+        if backward is None:
+            return []
+        states = {index for index in graph.d_state if index is not None}
+        every = zip([*self.x, *self.state, *self.closed], [*graph.d_x, *graph.d_state, *graph.d_closed], strict=True)
+        asked = {*backward.results} | states
+        return [(f"grad_{name}", index) for name, index in every if index is not None and index in asked]
+
+    def _held(self, pairs: Iterable[tuple[str, int]]) -> tuple[Result, ...]:
+        return tuple(Result(name, self.named.name(index)) for name, index in pairs)
+
+    def _direction(self, kernel: Kernel, carried: Sequence[int | None]) -> DirectionFacts:
+        parts, names = kernel.parts, self.named
+        seen = [index for index in carried if index is not None]
+        by_torch = torch_cost(self.graph, parts.first) + torch_cost(self.graph, parts.last)
+        return DirectionFacts(
+            first=names.operations(parts.first),
+            before=self._part(parts.before),
+            loop=self._part(parts.loop),
+            after=self._part(parts.after),
+            last=names.operations(parts.last),
+            carried=tuple(self._wide(index) for index in seen),
+            torch=by_torch,
+        )
+
+    def _part(self, part: Part) -> PartFacts:
+        names, for_products = self.named, packed(self.graph, part)
+        return PartFacts(
+            operations=names.operations(part.nodes),
+            reads=names.values(part.reads),
+            weights=tuple(Weight(self._wide(index), index in for_products) for index in part.constants),
+            writes=names.values(part.writes),
+            cost=part_cost(self.graph, part),
+        )
+
+    def _wide(self, index: int) -> Value:
+        """A value that is no sequence, with the bytes that it has in a kernel."""
+        value = self.named.value(index)
+        return replace(value, bytes=value.elements * kernel_itemsize(self.graph, index))
+
+    def _kept(self, index: int) -> Kept:
+        is_input = self.graph.nodes[index].op == "input"
+        text = "" if is_input else self.named.text(index)
+        return Kept(self.named.value(index), text, index in {*self.graph.x, *self.graph.output})
+
+
+def _named(*groups: tuple[Sequence[int | None], Sequence[str]]) -> dict[int, str]:
+    pairs = [pair for indices, names in groups for pair in zip(indices, names, strict=True)]
+    return {index: name for index, name in pairs if index is not None}
