@@ -25,6 +25,14 @@ def test_the_compiled_loop_is_faster_than_a_python_loop():
     assert max(ratios) > 1
 
 
+def test_a_new_process_finds_the_kernel():
+    command = [sys.executable, str(EXAMPLES / "first_use.py"), "Elman"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    cold, warm = (float(part.split("ms")[0].split()[-1]) for part in done.stdout.split(", "))
+    assert warm < cold / 2
+
+
 def test_every_example_is_tested():
     here = Path(__file__).read_text()
     assert [path.name for path in EXAMPLES.glob("*.py") if f'"{path.name}"' not in here] == []

@@ -14,12 +14,14 @@ static void u_forward_before(const u_job *job, long first, long R, char *scratch
     u_product_f(R, 3, 5, x0 + 0 + g * 0L + i * 0L, 3, (const float *)job->packed[1] + g * u_packed_size_f(3, 5), b8 + g * 5L + i * 5L, 5, 0);
   /* pass: 9 add */
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = c3[i0];
   const float e1 = b8[r * 5L + i0];
   const float e2 = (e0 + e1);
   y9[r * 5L + i0] = e2;
   }
+  
   }
 }
 
@@ -54,6 +56,7 @@ static void u_forward_loop(const u_job *job, long first, long R, char *scratch) 
     u_product_f(R, 5, 5, y1 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[0] + g * u_packed_size_f(5, 5), b11 + g * 5L + i * 5L, 5, 0);
   /* pass: 13 tanh */
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = x9[r * 5L + i0];
   const float e1 = b11[r * 5L + i0];
@@ -61,9 +64,10 @@ static void u_forward_loop(const u_job *job, long first, long R, char *scratch) 
   const float e3 = u_tanh_f(e2);
   y13[r * 5L + i0] = e3;
   }
+  
   }
   for (long r = 0; r < R; r++) if (!valid || valid[row + r])
-    for (long j = 0; j < 5; j++) state0[r * 5L + j] = y13[r * 5L + j];
+    memcpy(state0 + r * 5L, y13 + r * 5L, 5L * sizeof(float));
   }
   memcpy(last0 + first * 5L, state0, R * 5L * sizeof(float));
 }
@@ -132,6 +136,7 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
     memset(b6 + r * 5L, 0, 5L * sizeof(float));
   /* pass: 17 mul */
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = b6[r * 5L + i0];
   const float e1 = x5[r * 5L + i0];
@@ -142,12 +147,13 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e6 = (e2 * e5);
   y17[r * 5L + i0] = e6;
   }
+  
   }
   /* product: 21 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
     u_product_f(R, 5, 5, y17 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[0] + g * u_packed_size_f(5, 5), b21 + g * 5L + i * 5L, 5, 0);
   for (long r = 0; r < R; r++) if (!valid || valid[row + r])
-    for (long j = 0; j < 5; j++) state0[r * 5L + j] = b21[r * 5L + j];
+    memcpy(state0 + r * 5L, b21 + r * 5L, 5L * sizeof(float));
   if (restart) for (long r = 0; r < R; r++) if (restart[row + r])
     for (long j = 0; j < 5; j++) {
       other0[(first + r) * 5L + j] += state0[r * 5L + j];

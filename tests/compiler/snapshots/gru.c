@@ -14,12 +14,14 @@ static void u_forward_before(const u_job *job, long first, long R, char *scratch
     u_product_f(R, 3, 15, x0 + 0 + g * 0L + i * 0L, 3, (const float *)job->packed[1] + g * u_packed_size_f(3, 15), b9 + g * 15L + i * 15L, 15, 0);
   /* pass: 10 add */
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 15; i0++) {
   const float e0 = c3[i0];
   const float e1 = b9[r * 15L + i0];
   const float e2 = (e0 + e1);
   y10[r * 15L + i0] = e2;
   }
+  
   }
 }
 
@@ -63,6 +65,7 @@ static void u_forward_loop(const u_job *job, long first, long R, char *scratch) 
     u_product_f(R, 5, 15, y1 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[0] + g * u_packed_size_f(5, 15), b12 + g * 15L + i * 15L, 15, 0);
   /* pass: 19 slice, 21 sigmoid, 23 sigmoid, 26 tanh, 30 add */
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = c5[i0 + 10];
   const float e1 = b12[r * 15L + i0 + 10];
@@ -94,9 +97,10 @@ static void u_forward_loop(const u_job *job, long first, long R, char *scratch) 
   y26[r * 5L + i0] = e18;
   y30[r * 5L + i0] = e23;
   }
+  
   }
   for (long r = 0; r < R; r++) if (!valid || valid[row + r])
-    for (long j = 0; j < 5; j++) state0[r * 5L + j] = y30[r * 5L + j];
+    memcpy(state0 + r * 5L, y30 + r * 5L, 5L * sizeof(float));
   }
   memcpy(last0 + first * 5L, state0, R * 5L * sizeof(float));
 }
@@ -178,6 +182,7 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
     memset(b7 + r * 5L, 0, 5L * sizeof(float));
   /* cat: 48 cat */
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = b7[r * 5L + i0];
   const float e1 = x6[r * 5L + i0];
@@ -197,8 +202,10 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e15 = (e11 * e14);
   y48[r * 15L + i0] = e15;
   }
+  
   }
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = b7[r * 5L + i0];
   const float e1 = x6[r * 5L + i0];
@@ -215,8 +222,10 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e12 = (e8 * e11);
   y48[r * 15L + i0 + 5] = e12;
   }
+  
   }
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = b7[r * 5L + i0];
   const float e1 = x6[r * 5L + i0];
@@ -232,9 +241,11 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e11 = (e9 * e10);
   y48[r * 15L + i0 + 10] = e11;
   }
+  
   }
   /* cat: 49 cat */
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = b7[r * 5L + i0];
   const float e1 = x6[r * 5L + i0];
@@ -254,8 +265,10 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e15 = (e11 * e14);
   y49[r * 15L + i0] = e15;
   }
+  
   }
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = b7[r * 5L + i0];
   const float e1 = x6[r * 5L + i0];
@@ -272,8 +285,10 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e12 = (e8 * e11);
   y49[r * 15L + i0 + 5] = e12;
   }
+  
   }
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = b7[r * 5L + i0];
   const float e1 = x6[r * 5L + i0];
@@ -287,12 +302,14 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e9 = (e5 * e8);
   y49[r * 15L + i0 + 10] = e9;
   }
+  
   }
   /* product: 50 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
     u_product_f(R, 15, 5, y48 + 0 + g * 0L + i * 0L, 15, (const float *)job->packed[0] + g * u_packed_size_f(15, 5), b50 + g * 5L + i * 5L, 5, 0);
   /* pass: 56 add */
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = b7[r * 5L + i0];
   const float e1 = x6[r * 5L + i0];
@@ -303,9 +320,10 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e6 = (e4 + e5);
   b56[r * 5L + i0] = e6;
   }
+  
   }
   for (long r = 0; r < R; r++) if (!valid || valid[row + r])
-    for (long j = 0; j < 5; j++) state0[r * 5L + j] = b56[r * 5L + j];
+    memcpy(state0 + r * 5L, b56 + r * 5L, 5L * sizeof(float));
   if (restart) for (long r = 0; r < R; r++) if (restart[row + r])
     for (long j = 0; j < 5; j++) {
       other0[(first + r) * 5L + j] += state0[r * 5L + j];

@@ -14,12 +14,14 @@ static void u_forward_before(const u_job *job, long first, long R, char *scratch
     u_product_f(R, 3, 20, x0 + 0 + g * 0L + i * 0L, 3, (const float *)job->packed[1] + g * u_packed_size_f(3, 20), b11 + g * 20L + i * 20L, 20, 0);
   /* pass: 12 add */
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 20; i0++) {
   const float e0 = c4[i0];
   const float e1 = b11[r * 20L + i0];
   const float e2 = (e0 + e1);
   y12[r * 20L + i0] = e2;
   }
+  
   }
 }
 
@@ -81,6 +83,7 @@ static void u_forward_loop(const u_job *job, long first, long R, char *scratch) 
     u_product_f(R, 5, 20, y1 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[0] + g * u_packed_size_f(5, 20), b14 + g * 20L + i * 20L, 20, 0);
   /* pass: 21 sigmoid, 23 sigmoid, 24 tanh, 26 add, 27 sigmoid, 28 tanh, 29 mul */
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = x12[r * 20L + i0 + 5];
   const float e1 = c6[i0 + 5];
@@ -120,11 +123,12 @@ static void u_forward_loop(const u_job *job, long first, long R, char *scratch) 
   y28[r * 5L + i0] = e28;
   y29[r * 5L + i0] = e29;
   }
+  
   }
   for (long r = 0; r < R; r++) if (!valid || valid[row + r])
-    for (long j = 0; j < 5; j++) state0[r * 5L + j] = y29[r * 5L + j];
+    memcpy(state0 + r * 5L, y29 + r * 5L, 5L * sizeof(float));
   for (long r = 0; r < R; r++) if (!valid || valid[row + r])
-    for (long j = 0; j < 5; j++) state1[r * 5L + j] = b26[r * 5L + j];
+    memcpy(state1 + r * 5L, b26 + r * 5L, 5L * sizeof(float));
   }
   memcpy(last0 + first * 5L, state0, R * 5L * sizeof(float));
   memcpy(last1 + first * 5L, state1, R * 5L * sizeof(float));
@@ -219,6 +223,7 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
     memset(b9 + r * 5L, 0, 5L * sizeof(float));
   /* pass: 48 mul */
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = b9[r * 5L + i0];
   const float e1 = b8[r * 5L + i0];
@@ -235,9 +240,11 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e12 = (e10 * e11);
   b48[r * 5L + i0] = e12;
   }
+  
   }
   /* cat: 53 cat */
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = b9[r * 5L + i0];
   const float e1 = b8[r * 5L + i0];
@@ -258,8 +265,10 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e16 = (e12 * e15);
   y53[r * 20L + i0] = e16;
   }
+  
   }
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = b9[r * 5L + i0];
   const float e1 = b8[r * 5L + i0];
@@ -280,8 +289,10 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e16 = (e12 * e15);
   y53[r * 20L + i0 + 5] = e16;
   }
+  
   }
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = b9[r * 5L + i0];
   const float e1 = b8[r * 5L + i0];
@@ -302,8 +313,10 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e16 = (e12 * e15);
   y53[r * 20L + i0 + 10] = e16;
   }
+  
   }
   for (long r = 0; r < R; r++) {
+  U_INDEPENDENT
   for (long i0 = 0; i0 < 5; i0++) {
   const float e0 = b8[r * 5L + i0];
   const float e1 = x7[r * 5L + i0];
@@ -316,12 +329,13 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e8 = (e4 * e7);
   y53[r * 20L + i0 + 15] = e8;
   }
+  
   }
   /* product: 54 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
     u_product_f(R, 20, 5, y53 + 0 + g * 0L + i * 0L, 20, (const float *)job->packed[0] + g * u_packed_size_f(20, 5), b54 + g * 5L + i * 5L, 5, 0);
   for (long r = 0; r < R; r++) if (!valid || valid[row + r])
-    for (long j = 0; j < 5; j++) state0[r * 5L + j] = b54[r * 5L + j];
+    memcpy(state0 + r * 5L, b54 + r * 5L, 5L * sizeof(float));
   if (restart) for (long r = 0; r < R; r++) if (restart[row + r])
     for (long j = 0; j < 5; j++) {
       other0[(first + r) * 5L + j] += state0[r * 5L + j];
@@ -329,7 +343,7 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   if (job->window && job->done + k > 0 && (job->done + k) % job->window == 0)
     memset(state0, 0, R * 5L * sizeof(float));
   for (long r = 0; r < R; r++) if (!valid || valid[row + r])
-    for (long j = 0; j < 5; j++) state1[r * 5L + j] = b48[r * 5L + j];
+    memcpy(state1 + r * 5L, b48 + r * 5L, 5L * sizeof(float));
   if (restart) for (long r = 0; r < R; r++) if (restart[row + r])
     for (long j = 0; j < 5; j++) {
       other1[(first + r) * 5L + j] += state1[r * 5L + j];

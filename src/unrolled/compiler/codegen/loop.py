@@ -75,9 +75,13 @@ class Loop:
         """The carried values after the step; a masked row holds its own."""
         lines = []
         for (k, n, kind, _), result in zip(self._carried(), self.after, strict=True):
-            source = "0" if result is None else f"{self.writer.buffer(result)}[r * {n}L + j]"
             lines.append("for (long r = 0; r < R; r++) if (!valid || valid[row + r])")
-            lines.append(f"  for (long j = 0; j < {n}; j++) state{k}[r * {n}L + j] = {source};")
+            if result is None:
+                lines.append(f"  memset(state{k} + r * {n}L, 0, {n}L * sizeof({kind}));")
+            else:
+                lines.append(
+                    f"  memcpy(state{k} + r * {n}L, {self.writer.buffer(result)} + r * {n}L, {n}L * sizeof({kind}));"
+                )
             if not self.forward:
                 lines.append("if (restart) for (long r = 0; r < R; r++) if (restart[row + r])")
                 lines.append(f"  for (long j = 0; j < {n}; j++) {{")

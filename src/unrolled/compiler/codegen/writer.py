@@ -105,10 +105,19 @@ class Writer:
         what = ", ".join(f"{i} {self.graph.nodes[i].op}" for i in stage.nodes)
         self.lines.append(f"/* {stage.kind}: {what}{' at ' + ', '.join(where) if where else ''} */")
 
-    def _nest(self, index: Index, statements: list[str]) -> None:
-        """Loops over the rows and an index's variables around statements."""
+    def _nest(self, index: Index, statements: list[str], *, independent: bool = True) -> None:
+        """Loops over the rows and an index's variables around statements.
+
+        Where no turn reads what another writes, the C compiler is told so: it would have to compare too many pointers.
+        """
         names = tuple((name, extent) for part in index for name, extent, _ in part.terms)
-        self.lines += ["for (long r = 0; r < R; r++) {", *loops(names, statements), "}"]
+        if not independent:
+            self.lines += ["for (long r = 0; r < R; r++) {", *loops(names, statements), "}"]
+        elif names:
+            inner = ["U_INDEPENDENT", *loops(names[-1:], statements)]
+            self.lines += ["for (long r = 0; r < R; r++) {", *loops(names[:-1], inner), "}"]
+        else:
+            self.lines += ["U_INDEPENDENT", "for (long r = 0; r < R; r++) {", *statements, "}"]
 
     def _pass(self, stage: Stage) -> None:
         self._note(stage)
@@ -154,7 +163,7 @@ class Writer:
             lines=tuple(body.lines),
             value=value,
         )
-        self._nest(outer, REDUCERS[node.op](reduction))
+        self._nest(outer, REDUCERS[node.op](reduction), independent=False)
 
     def _product(self, stage: Stage) -> None:
         self._note(stage)

@@ -27,10 +27,13 @@ class Runtime:
 
 
 _forked = False  # whether this process was forked after this module was imported
+_asked = False  # whether a kernel may have used the threads
 
 
 def parallel_entry() -> int:
     """The address of ``GOMP_parallel(void (*)(void *), void *, unsigned, unsigned)``, or 0: run serially."""
+    global _asked
+    _asked = True
     return runtime().parallel
 
 
@@ -109,6 +112,8 @@ def _address(library: ctypes.CDLL, name: str) -> int:
 def _remember_fork() -> None:
     global _forked
     _forked = True
+    if _asked:  # PyTorch's own operations would wait for the lost threads as well
+        torch.set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):
