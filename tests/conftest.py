@@ -38,11 +38,3 @@ def pytest_runtest_makereport(item, call):
         report.outcome = "failed"
         report.longrepr = f"skipped although {DATA} is there: {report.longrepr}"
     return report
-
-
-@pytest.fixture(scope="session", autouse=True)
-def kernels_of_this_run(tmp_path_factory):
-    """Kernels are compiled anew in each run of the tests, and nothing is left in the user's folder."""
-    root = tmp_path_factory.getbasetemp()
-    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root  # one folder for all workers
-    os.environ.setdefault("UNROLLED_CACHE", str(root / "kernels"))

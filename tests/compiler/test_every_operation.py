@@ -159,10 +159,10 @@ MORE: dict[str, Operation] = {
     "addcdiv": lambda h: torch.addcdiv(h, h, h * h + 1),
     "amax of a product": lambda h: h * (W[:2, :2] @ h.view(-1, 2, 2)).amax(1).repeat_interleave(2, 1),
     "to int32": lambda h: h * (3 * h).int(),
+    "one_hot": lambda h: h * F.one_hot(h.argmax(-1), 4),
 }
 UNSUPPORTED: dict[str, Operation] = {
     "prod": lambda h: h * h.prod(-1, keepdim=True),
-    "one_hot": lambda h: h * F.one_hot(h.argmax(-1), 4),
     "group_norm": lambda h: F.group_norm(h, 2, W[0], W[1], eps=0.1),
     "cumsum": lambda h: h.cumsum(-1),
     "sort": lambda h: h.sort(-1)[0],

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
-from ..core import Step, Tree, Unrolling, leaves, map_tree
+from ..core import Step, Tree, Unrolling, UnsupportedStep, leaves, map_tree
 from .codegen.source import generate
-from .fingerprint import Reading
+from .fingerprint import Reading, read, same
 from .plan import make_plan
+from .preserve import preserved
 from .rewrite import rewrite
 from .stored import Known
 from .trace import trace
@@ -19,8 +20,15 @@ def build(step: Step, run: Unrolling, reading: Reading, *, compiled: bool) -> Kn
         UnsupportedStep: the step cannot be traced, planned or written in C.
         UnrolledError: the step does not return (output, state).
     """
-    with torch.random.fork_rng(devices=[]):  # what a trace draws is no draw of the sequence
-        traced = trace(step, run.x, run.state, reading.tensors, reading.names)
+    with preserved(reading.things), torch.random.fork_rng(devices=[]):  # a trace leaves nothing behind, no draw either
+        try:
+            traced = trace(step, run.x, run.state, reading.tensors, reading.names)
+        finally:
+            if not same(read(step), reading):  # said rather than what the change may have led to
+                raise UnsupportedStep(
+                    "step changes what it reads (an attribute, a list, a counter): traced once, the change would be "
+                    "made once. Carry it in the state, or use backend='reference'."
+                )
     plan = make_plan(rewrite(traced.graph), _wanted(run, [reading.tensors[k] for k in traced.closed]))
     source = generate(plan) if compiled else None
     return Known(plan, traced.closed, _shape(traced.output), _shape(traced.after), source)

@@ -36,7 +36,8 @@ MORE = (
     "t", "transpose", "split", "unbind", "rsub", "xlogy", "masked_fill", "masked_fill_", "isposinf", "isneginf",
     "std", "cosine_similarity", "linear", "hypot", "log10", "exp2", "frac", "deg2rad", "heaviside", "cumsum_backward",
     "value_selecting_reduction_backward", "triu", "tril", "roll", "special_expm1", "nan_to_num", "aminmax",
-    "native_batch_norm_backward", "im2col", "diag_embed", "fill", "zero", "copysign", "logaddexp", "logaddexp2",
+    "native_batch_norm_backward", "_native_batch_norm_legit_no_training", "_native_batch_norm_legit", "im2col",
+    "diag_embed", "fill", "zero", "copysign", "logaddexp", "logaddexp2",
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..core import Step, Tree, UnrolledError, Unrolling, UnsupportedStep, leaves
-from .fingerprint import Reading, digest, read, same
+from .fingerprint import Reading, digest, read
 from .function import Engine, Job, apply
 from .interpret import Interpreter
 from .recent import Recent
@@ -87,11 +87,6 @@ def _find_or_build(step: Step, run: Unrolling, reading: Reading, *, compiled: bo
         from .build import build  # only then: the tracer is slow to import
 
         known = build(step, run, reading, compiled=compiled)
-        if not same(read(step), reading):
-            raise UnsupportedStep(
-                "step changes what it reads (an attribute, a list, a counter): traced once, the change would be "
-                "made once. Carry it in the state, or use backend='reference'."
-            )
         if key is not None:
             store(key, known)
     if known.source is None:

@@ -40,6 +40,8 @@ def run_named(step: Step, run: Unrolling, *, compiled: bool) -> tuple[Tree, Tree
         UnsupportedStep: it cannot run this step.
         Exception: the step fails by itself; the error is its own, not that of a trace.
     """
+    if torch.compiler.is_compiling():
+        raise UnsupportedStep("inside torch.compile: only backend='auto' and 'reference' run there.")
     refusal: UnrolledError
     try:
         return run_planned(step, run, compiled=compiled)

@@ -29,6 +29,7 @@ class Reading:
     key: Hashable  # equal for two readings iff nothing that the step could read differs
     tensors: tuple[Tensor, ...]  # each once, in order of first sight
     names: tuple[str, ...]  # how each is reached: "self.weight_ih", "closure.W", "globals.table"
+    things: tuple[Any, ...]  # the functions, objects and containers that it reaches, each once
 
 
 class Key:
@@ -54,7 +55,7 @@ def read(step: Callable[..., Any]) -> Reading:
         UnsupportedStep: the step reads an iterator or random numbers of Python, new ones at every step.
     """
     walk = _walked(step)
-    return Reading(Key(tuple(walk.tokens)), tuple(walk.tensors), tuple(walk.paths))
+    return Reading(Key(tuple(walk.tokens)), tuple(walk.tensors), tuple(walk.paths), tuple(walk.things))
 
 
 def same(a: Reading, b: Reading) -> bool:

@@ -41,6 +41,7 @@ class Walk:
         self.tensors: list[Tensor] = []
         self.paths: list[str] = []
         self.seen: dict[int, int] = {}  # id: place in the order of first sight
+        self.things: list[Any] = []  # what was seen, in this order
         self.names: dict[str, None] = {}  # all that the code reached so far mentions
         self.owners: list[_Owner] = []
         self.classes: dict[int, bool] = {}  # id: whether code could make instances of it
@@ -60,7 +61,9 @@ class Walk:
         place = self.seen.setdefault(id(thing), count)
         if place != count:
             self.tokens += ("seen", place)
-        return place == count
+            return False
+        self.things.append(thing)
+        return True
 
     def attributes(self, attributes: dict[str, Any], where: str) -> None:
         """The attributes of an object, ended by None."""

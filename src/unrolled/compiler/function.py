@@ -62,9 +62,11 @@ class _Sequence(torch.autograd.Function):
         if run.valid is not None:
             outputs = [select(run.valid, leaf, torch.zeros_like(leaf)) for leaf in outputs]
         ctx.job, ctx.counts, ctx.inputs = job, counts, len(tensors)
+        kept = tensors
         if plan.backward is not None:
-            ctx.save_for_backward(*tensors, *(values[index] for index in plan.saved))
-        results = [_own(leaf, tensors) for leaf in [*outputs, *last]]
+            kept = (*tensors, *(values[index] for index in plan.saved))
+            ctx.save_for_backward(*kept)
+        results = [_own(leaf, kept) for leaf in [*outputs, *last]]
         ctx.mark_non_differentiable(*(leaf for leaf in results if not leaf.is_floating_point()))
         return tuple(results)
 
@@ -111,9 +113,12 @@ def _steps(graph: Graph, index: int, value: Tensor, run: Unrolling) -> Tensor:
     return value.reshape(run.steps, run.batch_size, *value.shape[1:])
 
 
-def _own(result: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
-    """A result that shares no memory with an argument: each may be changed in place by its owner."""
-    return result.clone() if any(result.data_ptr() == leaf.data_ptr() for leaf in inputs) else result
+def _own(result: Tensor, kept: tuple[Tensor, ...]) -> Tensor:
+    """A result that shares no memory with what is kept and is no view: its owner may change it in place."""
+    memory = result.untyped_storage().data_ptr()
+    if any(memory == leaf.untyped_storage().data_ptr() for leaf in kept):
+        return result.clone()
+    return result.data if result._is_view() else result
 
 
 def _twice(

@@ -100,7 +100,7 @@ def _price(graph: Graph, index: int, *, given: bool) -> int | None:
 
 def _kept(graph: Graph, needed: set[int]) -> set[int]:
     """The values of the forward half to keep for the backward half: the fewest bytes."""
-    given = {*graph.x, *graph.output}  # stored in any case
+    given = set(graph.x)  # stored in any case; an output that is kept is a copy, for its owner may change it
 
     def price(index: int) -> int | None:
         return _price(graph, index, given=index in given)

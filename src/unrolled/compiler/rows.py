@@ -5,7 +5,7 @@ holds ``fold`` groups of whole batches, one after the other: 1 for (B, n) folded
 """
 
 from ..core import UnsupportedStep
-from .graph import Graph, Node, Ref, is_rows
+from .graph import Graph, Node, Ref, ancestors, is_rows
 from .operations import MADE, POINTWISE, RANDOM
 
 ALONG = frozenset({"aten.cumsum.default", "aten.gather.default"})
@@ -32,7 +32,9 @@ def check_rows(graph: Graph) -> frozenset[int]:
     """
     totals: set[int] = set()
     folds: dict[int, int] = {}
-    for index, node in enumerate(graph.nodes):
+    grads = (*graph.d_x, *graph.d_state, *graph.d_closed)
+    for index in sorted(ancestors(graph, [*graph.output, *graph.new_state, *grads])):  # of asserts, no result depends
+        node = graph.nodes[index]
         axes = [axis for axis, size in enumerate(node.shape) if is_rows(size, graph.batch)]
         if len(axes) > 1:
             raise _mixes(node)

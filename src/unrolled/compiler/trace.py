@@ -53,21 +53,22 @@ def trace(step: Step, x: Tree | None, state: Tree, tensors: tuple[Tensor, ...], 
         UnrolledError: the step does not return (output, state).
     """
     from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.nn.attention import SDPBackend, sdpa_kernel
 
     fake_mode = FakeTensorMode()
     examples = [leaf[0] for leaf in leaves(x)] if x is not None else []
     given = [*examples, *leaves(state)]
     batch = _prime([*given, *tensors])
 
-    def fake(like: Tensor, shape: tuple[int, ...]) -> Tensor:
+    def fake(like: Tensor, shape: tuple[int, ...], grad: bool) -> Tensor:
         with fake_mode:
-            grad = like.is_floating_point()
             return torch.empty(shape, dtype=like.dtype, device=like.device, requires_grad=grad)
 
-    inputs = [fake(leaf, (batch, *leaf.shape[1:])) for leaf in given]
+    inputs = [fake(leaf, (batch, *leaf.shape[1:]), leaf.is_floating_point()) for leaf in given]
     call = StepCall(step, x, state, tensors, names, batch)
-    with fake_mode, _quiet(), _no_draws_outside_torch(), _no_hooks():
-        doubles = [fake(tensor, tuple(tensor.shape)) for tensor in tensors]
+    plain = sdpa_kernel(SDPBackend.MATH)  # attention as products and a softmax
+    with fake_mode, _quiet(), _no_draws_outside_torch(), _no_hooks(), plain:
+        doubles = [fake(tensor, tuple(tensor.shape), tensor.requires_grad) for tensor in tensors]
         with call.refusing():  # once to learn which tensors are used and what is returned
             results = call(inputs, dict(enumerate(doubles)))
         call.check_gradients(results)

@@ -133,7 +133,7 @@ class Gatherer:
     def _kept(self, index: int) -> Kept:
         is_input = self.graph.nodes[index].op == "input"
         text = "" if is_input else self.named.text(index)
-        return Kept(self.named.value(index), text, index in {*self.graph.x, *self.graph.output})
+        return Kept(self.named.value(index), text, index in self.graph.x)
 
 
 def _named(*groups: tuple[Sequence[int | None], Sequence[str]]) -> dict[int, str]:

@@ -124,7 +124,7 @@ def _kept(facts: PlanFacts) -> list[str]:
     ]  # fmt: skip
     lines = [f"kept for the way back: {total:,} bytes a row and step", *(table(rows, right=(1, 2)) or NOTHING)]
     if anyway:
-        lines += paragraph(f"and of the input and output, which are there anyway: {', '.join(anyway)}", INDENT, INDENT)
+        lines += paragraph(f"and of the input, which is there anyway: {', '.join(anyway)}", INDENT, INDENT)
     return [*lines, "computed again on the way back", *(_operations(facts.again) or NOTHING)]
 
 

@@ -7,6 +7,11 @@
 #ifndef U_MATH_H
 #define U_MATH_H
 
+/* GCC (12.2, for one) splits `b = a < 0 ? 0 : a; c = b <= 0` into branches, and what it then vectorises is wrong. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-thread-jumps")
+#endif
+
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
