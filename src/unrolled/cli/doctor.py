@@ -3,7 +3,8 @@
 import shutil
 import textwrap
 
-from ..compiler.runtime import cache_folder, clear_cache, diagnose
+from ..compiler.runtime import cache_folder, clear_cache
+from ..compiler.runtime.report import diagnose
 
 WIDTH = 80  # columns at most
 LABEL = 15

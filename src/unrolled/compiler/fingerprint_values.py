@@ -28,7 +28,6 @@ PLAIN = frozenset(
 _ADDRESS_ORDER = Is(object())  # has no name, so the digest is None
 _HASHED_FROM = 4096  # bytes of an array
 _HEAP_TYPE = 1 << 9  # a flag of classes made by Python code
-_RANDOM = (random.Random, numpy.random.Generator, numpy.random.RandomState, numpy.random.BitGenerator)
 # By identity although they have attributes: what these hold is no business of a step
 _OPAQUE = (
     io.IOBase,
@@ -40,6 +39,11 @@ _OPAQUE = (
 )
 
 
+def _draws(kind: type) -> bool:
+    """Whether it is a source of random numbers; numpy's module of them need not be imported for this."""
+    return issubclass(kind, random.Random) or any(base.__module__.startswith("numpy.random") for base in kind.__mro__)
+
+
 def value_handler(kind: type) -> Handler:
     """How to write values of a type."""
     if kind in _WRITERS:
@@ -48,7 +52,7 @@ def value_handler(kind: type) -> Handler:
         return _unwrapped(_UNWRAPPED[kind])
     if issubclass(kind, _OPAQUE):
         return _opaque
-    if issubclass(kind, _RANDOM):
+    if _draws(kind):
         return _refused("random numbers of Python")
     if hasattr(kind, "__next__"):
         return _refused("an iterator")

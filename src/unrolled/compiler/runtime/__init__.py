@@ -2,16 +2,12 @@
 
 from .cache import clear_cache, find_text, load, store_text
 from .folder import cache_folder
-from .report import Diagnosis, Finding, diagnose
 from .threads import parallel_entry, team_size_entry, thread_count, thread_number_entry
 from .toolchain import instruction_set
 
 __all__ = [
-    "Diagnosis",
-    "Finding",
     "cache_folder",
     "clear_cache",
-    "diagnose",
     "find_text",
     "instruction_set",
     "load",
