@@ -163,7 +163,6 @@ MORE: dict[str, Operation] = {
 }
 UNSUPPORTED: dict[str, Operation] = {
     "prod": lambda h: h * h.prod(-1, keepdim=True),
-    "group_norm": lambda h: F.group_norm(h, 2, W[0], W[1], eps=0.1),
     "cumsum": lambda h: h.cumsum(-1),
     "sort": lambda h: h.sort(-1)[0],
     "a place that is computed": lambda h: h.gather(1, h.argmax(-1, keepdim=True)) * h,
@@ -259,6 +258,10 @@ BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "gt", "ge", "logical_and", "logical_or", "logical_xor",
     )
 }  # fmt: skip
+
+
+if torch.__version__ < "2.9":  # whose own log1p(3e38) is infinite, and elu(-0.0) is 0.0
+    UNARY = {name: operation for name, operation in UNARY.items() if name not in ("log1p", "elu", "selu")}
 
 
 def check_special(names: list[str], run: Callable[[str], tuple[Tensor, ...]], inputs: list[Tensor]) -> None:

@@ -126,8 +126,10 @@ def test_what_is_another_step_is_tried_again(tried):
 
 def test_where_warnings_are_errors_every_call_fails():
     for _ in range(2):
-        with pytest.raises(UserWarning, match="Not compiled"):
-            unroll(mixes, X, S)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(UserWarning, match="Not compiled"):
+                unroll(mixes, X, S)
 
 
 def test_many_threads_warn_once():
@@ -320,6 +322,7 @@ def test_without_gradients():
             torch.testing.assert_close(layer(X)[0], expected)
 
 
+@pytest.mark.skipif(torch.__version__ < "2.7", reason="this torch.export cannot follow next(...) in Python")
 def test_other_tracers_get_the_operations():
     layer = Recurrent(GRU(3, 5))
     expected = layer(X)[0]

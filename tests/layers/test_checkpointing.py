@@ -66,7 +66,7 @@ def test_less_memory_is_held_for_the_way_back(backend):
     whole, chunked = held(), held(checkpoint_every=every)
     with torch.no_grad():
         nothing = held(checkpoint_every=every)
-    assert nothing <= start.nbytes
+    assert nothing <= start.nbytes + 512  # the last state; older versions of PyTorch count a few scalars too
     borders = (steps // every) * start.nbytes
     assert borders / 2 <= chunked < whole / 3
 

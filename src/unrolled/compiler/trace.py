@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..core import Step, Tree, UnsupportedStep, leaves
 from .graph import Builder, Graph, Ref, is_rows
-from .normalise import Normaliser
+from .normalise import Normaliser, line_of
 from .step_call import StepCall, users_line
 
 __all__ = ["Traced", "trace", "users_line"]
@@ -193,5 +193,5 @@ def _lines(module: torch.fx.GraphModule) -> dict[int, str]:
     for node in module.graph.nodes:
         text = node.meta.get("stack_trace")
         if text and not node.meta.get("autograd_backward") and node.meta.get("seq_nr", -1) >= 0:
-            lines.setdefault(node.meta["seq_nr"], text.strip())
+            lines.setdefault(node.meta["seq_nr"], line_of(text))
     return lines

@@ -4,6 +4,6 @@ Each kind of operation has its file; an operation with a handler in none of them
 before or after the loop and in an interpreted plan, but no kernel can.
 """
 
-from .normaliser import Normaliser
+from .normaliser import Normaliser, line_of
 
-__all__ = ["Normaliser"]
+__all__ = ["Normaliser", "line_of"]

@@ -1,6 +1,7 @@
 """One traced graph, node by node."""
 
 import operator
+import re
 from typing import Any
 
 from torch import Tensor, fx
@@ -46,7 +47,13 @@ class Normaliser:
 
 def _own_line(node: fx.Node) -> str:
     """The line beside a node of a trace without derivative."""
-    return "" if node.meta.get("seq_nr", -1) >= 0 else str(node.meta.get("stack_trace") or "").strip()
+    return "" if node.meta.get("seq_nr", -1) >= 0 else line_of(node.meta.get("stack_trace") or "")
+
+
+def line_of(text: str) -> str:
+    """The ``file:line`` noted for an operation; older versions of PyTorch add words of their own to it."""
+    found = re.match(r".*?:\d+", text.strip())
+    return found[0] if found else text.strip()
 
 
 def _getitem(here: Site) -> Any:
