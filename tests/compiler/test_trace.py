@@ -73,7 +73,9 @@ def test_an_operation_and_its_derivative_carry_the_line_of_the_innermost_functio
     nodes = traced(of_files("squash")).graph.nodes
     places = {node.op: node.where for node in nodes if node.op in ("sigmoid", "tanh")}
     assert places == {"sigmoid": f"{tmp_path}/step.py:6", "tanh": f"{tmp_path}/helpers.py:4"}
-    assert {node.where for node in nodes if node.op == "add"} - {""} == {f"{tmp_path}/step.py:5"}
+    adds = {node.where for node in nodes if node.op == "add"} - {""}
+    assert f"{tmp_path}/step.py:5" in adds
+    assert adds <= {f"{tmp_path}/step.py:5", f"{tmp_path}/helpers.py:5"}  # older versions place sums of gradients too
     assert {node.where for node in nodes if node.op == "mul" and 2 in node.args} == {f"{tmp_path}/helpers.py:5"}
     squares = {node.where for node in nodes if node.op == "sub" and node.args[0] == 1}  # 1 - y², 1 - y
     assert squares == {f"{tmp_path}/helpers.py:4", f"{tmp_path}/step.py:6"}
