@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from threading import RLock
 
 import torch
-from torch import Tensor
 
 from ..core import Step, Tree, UnrolledError, Unrolling, UnsupportedStep, leaves
-from .fingerprint import Reading, digest, read
+from .fingerprint import Reading, digest_of, read
 from .function import Engine, Job, apply
 from .interpret import Interpreter
 from .recent import Recent
@@ -80,7 +79,7 @@ def _look_up(key: Hashable, step: Step, run: Unrolling, reading: Reading, *, com
 
 def _find_or_build(step: Step, run: Unrolling, reading: Reading, *, compiled: bool) -> Planned:
     """What is on disk, or else traced now."""
-    own = digest(step) if compiled else None  # an interpreted plan is for looking at: always made anew
+    own = digest_of(reading) if compiled else None  # an interpreted plan is for looking at: always made anew
     key = None if own is None else f"{own} {_conditions(run)!r}"
     known = None if key is None else find(key)
     if known is None:
@@ -134,9 +133,6 @@ def _check_context(run: Unrolling, compiled: bool) -> None:
         raise UnsupportedStep("torch.func transforms (grad, vmap, jvp): only backend='reference' runs under them.")
     if torch.autograd.forward_ad._current_level >= 0:
         raise UnsupportedStep("forward-mode automatic differentiation: only backend='reference' runs under it.")
-    for leaf in [*([] if run.x is None else leaves(run.x)), *leaves(run.state), *leaves(run.reset_state)]:
-        if type(leaf) is not Tensor and type(leaf) is not torch.nn.Parameter:
-            raise UnsupportedStep(f"a tensor of type {type(leaf).__name__}: only backend='reference' runs on it.")
     device = leaves(run.state)[0].device.type
     if compiled and device != "cpu":
         raise UnsupportedStep(f"kernels run on the CPU; the state is on {device}. Use backend='plan' or 'reference'.")

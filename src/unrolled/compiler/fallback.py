@@ -20,7 +20,7 @@ def run_auto(step: Step, run: Unrolling) -> tuple[Tree, Tree]:
         Exception: whatever the reference raises.
         MemoryError: there is not enough.
     """
-    if _is_watched(run):
+    if _is_watched() or _foreign(run) is not None:
         return run_reference(step, run)
     try:
         return run_planned(step, run, compiled=True)
@@ -42,29 +42,40 @@ def run_named(step: Step, run: Unrolling, *, compiled: bool) -> tuple[Tree, Tree
     """
     if torch.compiler.is_compiling():
         raise UnsupportedStep("inside torch.compile: only backend='auto' and 'reference' run there.")
+    foreign = _foreign(run)
+    if foreign is not None:
+        raise UnsupportedStep(f"a tensor of type {type(foreign).__name__}: only backend='reference' runs on it.")
     refusal: UnrolledError
     try:
         return run_planned(step, run, compiled=compiled)
     except UnrolledError as error:
         refusal = error
-    if not isinstance(refusal, UnsupportedStep) or refusal.__cause__ is not None:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            run_reference(step, chunks(run, 1)[0])
+    raise_own_error(step, run, refusal)
     try:
         raise refusal
     finally:
         del refusal  # its traceback holds this frame
 
 
+def raise_own_error(step: Step, run: Unrolling, refusal: UnrolledError) -> None:
+    """Where a refusal may come of a fault of the step itself, run one time step by the reference, which shows it."""
+    if not isinstance(refusal, UnsupportedStep) or refusal.__cause__ is not None:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            run_reference(step, chunks(run, 1)[0])
+
+
 _SAID: Recent[bool] = Recent(1024)
 
 
-def _is_watched(run: Unrolling) -> bool:
-    """Whether somebody wants to see each operation: a tracer, a dispatch mode that counts, anomaly detection."""
-    if torch.is_anomaly_enabled() or torch._C._len_torch_dispatch_stack():
-        return True
-    # a tensor of somebody else's has no memory that C could read
-    return any(type(leaf) is not Tensor and type(leaf) is not torch.nn.Parameter for leaf in _given(run))
+def _is_watched() -> bool:
+    """Whether somebody wants to see each operation: a dispatch mode that counts or fakes, anomaly detection."""
+    return torch.is_anomaly_enabled() or bool(torch._C._len_torch_dispatch_stack())
+
+
+def _foreign(run: Unrolling) -> Tensor | None:
+    """A tensor of somebody else's class, such as a tracer's: it may have no memory that C could read."""
+    given = [*([] if run.x is None else leaves(run.x)), *leaves(run.state), *leaves(run.reset_state)]
+    return next((leaf for leaf in given if type(leaf) is not Tensor and type(leaf) is not torch.nn.Parameter), None)
 
 
 def _is_no_refusal(error: Exception) -> bool:
@@ -97,7 +108,3 @@ def _users_level() -> int:
     while frame.f_code.co_filename.startswith(_LIBRARIES) and frame.f_back is not None:
         level, frame = level + 1, frame.f_back
     return level
-
-
-def _given(run: Unrolling) -> list[Tensor]:
-    return [*([] if run.x is None else leaves(run.x)), *leaves(run.state), *leaves(run.reset_state)]

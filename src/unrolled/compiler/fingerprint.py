@@ -22,16 +22,6 @@ from .fingerprint_digest import tokens_digest
 from .fingerprint_walk import Walk
 
 
-@dataclass(frozen=True, eq=False)  # comparing two readings would compare their tensors
-class Reading:
-    """The Python side of a step, and every tensor that it reaches."""
-
-    key: Hashable  # equal for two readings iff nothing that the step could read differs
-    tensors: tuple[Tensor, ...]  # each once, in order of first sight
-    names: tuple[str, ...]  # how each is reached: "self.weight_ih", "closure.W", "globals.table"
-    things: tuple[Any, ...]  # the functions, objects and containers that it reaches, each once
-
-
 class Key:
     """Tokens that know their hash."""
 
@@ -46,6 +36,16 @@ class Key:
 
     def __hash__(self) -> int:
         return self.hash
+
+
+@dataclass(frozen=True, eq=False)  # comparing two readings would compare their tensors
+class Reading:
+    """The Python side of a step, and every tensor that it reaches."""
+
+    key: Key  # equal for two readings iff nothing that the step could read differs
+    tensors: tuple[Tensor, ...]  # each once, in order of first sight
+    names: tuple[str, ...]  # how each is reached: "self.weight_ih", "closure.W", "globals.table"
+    things: tuple[Any, ...]  # the functions, objects and containers that it reaches, each once
 
 
 def read(step: Callable[..., Any]) -> Reading:
@@ -69,7 +69,12 @@ def digest(step: Callable[..., Any]) -> str | None:
     Raises:
         UnsupportedStep: as :func:`read`.
     """
-    return tokens_digest(_walked(step).tokens)
+    return digest_of(read(step))
+
+
+def digest_of(reading: Reading) -> str | None:
+    """The digest of a step that has been read."""
+    return tokens_digest(reading.key.tokens)
 
 
 def _walked(step: Callable[..., Any]) -> Walk:

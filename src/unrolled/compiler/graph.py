@@ -11,6 +11,13 @@ from typing import Any
 
 import torch
 
+from .operations import RANDOM
+
+
+def at(where: str) -> str:
+    """A user's line, to stand behind a name in a message; "" where it is not known."""
+    return f" at {where}" if where else ""
+
 
 @dataclass(frozen=True)
 class Ref:
@@ -36,7 +43,7 @@ class Node:
     @property
     def at(self) -> str:
         """The user's line, to stand behind the name of the operation in a message; "" where it is not known."""
-        return f" at {self.where}" if self.where else ""
+        return at(self.where)
 
 
 def _refs(args: Any) -> Iterator[int]:
@@ -148,7 +155,7 @@ class Builder:
         return self.known[key]
 
 
-NOT_SHARED = frozenset({"input", "rand", "randn"})  # twice the same operation, but two different values
+NOT_SHARED = RANDOM | {"input"}  # twice the same operation, but two different values
 
 
 def _exact(args: Any) -> Any:

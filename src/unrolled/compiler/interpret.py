@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..core import Unrolling, leaves, select
 from .graph import Graph, Node, Ref, resize
-from .operations import POINTWISE, PRODUCTS, REDUCTIONS, VIEWS
+from .operations import POINTWISE, PRODUCTS, RANDOM, REDUCTIONS, VIEWS
 from .plan import Direction, Plan
 
 Values = dict[int, Any]
@@ -18,13 +18,13 @@ def evaluate(graph: Graph, order: Iterable[int], values: Values, rows: int, devi
     """Compute these nodes, in this order, where the batch has this number of rows; adds to ``values``."""
     for index in order:
         if index not in values:
-            values[index] = compute(graph, graph.nodes[index], values, rows, device)
+            node = graph.nodes[index]
+            values[index] = compute(node, values, resize(node.shape, graph.batch, rows), device)
 
 
-def compute(graph: Graph, node: Node, values: Mapping[int, Any], rows: int, device: torch.device) -> Any:
-    """The value of one node, whose operands are known."""
+def compute(node: Node, values: Mapping[int, Any], shape: tuple[int, ...], device: torch.device) -> Any:
+    """The value of one node, whose operands are known, in this shape."""
     args = tuple(_operand(arg, values) for arg in node.args)
-    shape = resize(node.shape, graph.batch, rows)
     op = node.op
     if op in POINTWISE:
         return _pointwise(node, args, shape, device)
@@ -44,9 +44,9 @@ def compute(graph: Graph, node: Node, values: Mapping[int, Any], rows: int, devi
         return torch.arange(shape[0], dtype=node.dtype, device=device)
     if op == "constant":
         return torch.tensor(args, dtype=node.dtype, device=device).reshape(shape)
-    if op in ("rand", "randn"):
+    if op in RANDOM:
         return getattr(torch, op)(shape, dtype=node.dtype, device=device)
-    return _aten(graph, node, args, rows)
+    return _aten(node, args)
 
 
 def _operand(arg: Any, values: Mapping[int, Any]) -> Any:
@@ -71,7 +71,7 @@ def _pointwise(node: Node, args: tuple[Any, ...], shape: tuple[int, ...], device
     return result if result.shape == shape else result.expand(shape)
 
 
-def _aten(graph: Graph, node: Node, args: tuple[Any, ...], rows: int) -> Any:
+def _aten(node: Node, args: tuple[Any, ...]) -> Any:
     if node.op == "getitem":
         return args[0][args[1]]
     kwargs: dict[str, Any] = {}

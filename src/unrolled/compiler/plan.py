@@ -136,7 +136,8 @@ def _direction(
     after = (nodes & depends) - inner
     raised = _raised(graph, inner, after, results)
     inner, after = inner | raised, after - raised
-    inner |= _sunk(graph, nodes - depends, inner, after, results, next_carried)
+    outside = nodes - depends
+    inner |= _sunk(graph, outside, inner, after, results, next_carried)
     inner |= {index for index in nodes & set(next_carried) if never_stored(graph, index)}
     inner |= pulled(graph, inner, nodes)
     writes = read_by(graph, after) | results
@@ -146,9 +147,7 @@ def _direction(
         after |= views
         writes = (writes - views) | (read_by(graph, views) & ((inner & depends) | carried))
     read = (read_by(graph, inner) | set(next_carried)) - inner - carried
-    before = ancestors(graph, read_by(graph, after) | results | read, lambda i: i not in nodes - depends) & (
-        nodes - depends
-    )
+    before = ancestors(graph, read_by(graph, after) | results | read, lambda i: i not in outside) & outside
     return Direction(
         before=tuple(sorted(before)),
         loop=tuple(sorted(inner)),

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
 from ..core import Step, Tree, UnrolledError, UnsupportedStep, check_step, leaves, map_tree
-from .graph import is_rows
+from .graph import at, is_rows
 
 
 class StepCall:
@@ -96,11 +96,10 @@ class StepCall:
                 if not rows:
                     raise
                 raise UnsupportedStep(f"step cannot be traced: {error} {rows}") from error
-            place = _users_line_of(error) or self.place
-            at = f" at {place}" if place else ""
+            place = at(_users_line_of(error) or self.place)
             first = str(error).strip().split("\n")[0]
             raise UnsupportedStep(
-                f"step cannot be traced{at}: {type(error).__name__}: {first} {rows}".rstrip()
+                f"step cannot be traced{place}: {type(error).__name__}: {first} {rows}".rstrip()
             ) from error
 
     def _rows_at_fault(self, text: str) -> str:

@@ -1,7 +1,6 @@
 """``explain``: what the compiler makes of a step."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..compiler.build import build
-from ..compiler.fingerprint import Reading, read, same
+from ..compiler.fallback import raise_own_error
+from ..compiler.fingerprint import Reading, read
 from ..compiler.stored import Known
 from ..core import (
     InputError,
@@ -18,15 +18,12 @@ from ..core import (
     Tree,
     UnrolledError,
     Unrolling,
-    UnsupportedStep,
     at_least_1,
     batch_size_of,
-    leaves,
-    map_tree,
-    run_reference,
     settle,
 )
 from ..layers import Recurrent
+from ..layers.recurrent import initial_state_beside
 from .facts import Facts, GraphFacts, PlanFacts, plain
 from .gather import Gatherer
 from .pages import graph_page, plan_page, source_page
@@ -117,12 +114,8 @@ def _build(step: Step, run: Unrolling, *, compiled: bool) -> tuple[Known, Readin
     try:
         reading = read(step)
         known = build(step, run, reading, compiled=compiled)
-        if not same(read(step), reading):
-            raise UnsupportedStep("step changes what it reads (an attribute, a list, a counter): it is not compiled.")
     except UnrolledError as refusal:
-        if not isinstance(refusal, UnsupportedStep) or refusal.__cause__ is not None:
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                run_reference(step, run)
+        raise_own_error(step, run, refusal)
         raise
     return known, reading
 
@@ -136,7 +129,7 @@ def _settled(cell: Any, x: Tree | None, state: Tree | None) -> tuple[str, Step, 
     if x is None and state is None:
         x = _example_input(inner)
     if state is None:
-        state = _initial_state(inner, x)
+        state = initial_state_beside(inner, batch_size_of(x), x)
     sizes = [f"{key}={getattr(inner, key)}" for key in ("input_size", "hidden_size") if hasattr(inner, key)]
     step: Step = inner.step
     return f"{type(inner).__name__}({', '.join(sizes)})", step, settle(x, state, steps=1 if x is None else None)
@@ -149,22 +142,9 @@ def _example_input(cell: Any) -> Tensor:
             f"x: expected an example input (T, B, ...), since {type(cell).__name__} has no input_size, got None. "
             "(A cell without input needs an example state instead.)"
         )
-    like = next(_floating([*cell.parameters(), *cell.buffers()]), torch.empty(0))
+    own = [*cell.parameters(), *cell.buffers()]
+    like = next((tensor for tensor in own if tensor.is_floating_point()), torch.empty(0))
     return torch.zeros(1, 1, size, dtype=like.dtype, device=like.device, requires_grad=True)
-
-
-def _initial_state(cell: Any, x: Tree) -> Tree:
-    """The cell's own; that of a cell with no floating tensor of its own follows the input, as in ``Recurrent``."""
-    state = cell.initial_state(batch_size_of(x))
-    like = next(_floating(leaves(x)), None)
-    if like is None or next(_floating([*cell.parameters(), *cell.buffers()]), None) is not None:
-        return state
-    dtype, device = like.dtype, like.device
-    return map_tree(lambda leaf: leaf.to(device, dtype if leaf.is_floating_point() else leaf.dtype), state)
-
-
-def _floating(tensors: Iterable[Tensor]) -> Iterator[Tensor]:
-    return (tensor for tensor in tensors if tensor.is_floating_point())
 
 
 def _settled_step(step: Any, x: Tree | None, state: Tree | None) -> tuple[str, Step, Unrolling]:

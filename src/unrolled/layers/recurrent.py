@@ -179,19 +179,8 @@ class Recurrent(nn.Module):
         """The cell's initial state, of as many rows as the input (or the state that was given) has."""
         if x is None and given is None:
             raise InputError("state: expected a state, since there is no input x to tell the batch size, got None.")
-        state = self.cell.initial_state(batch_of(given)[0] if x is None else batch_size_of(x))
-        own = [*self.cell.parameters(), *self.cell.buffers()]
-        if any(tensor.is_floating_point() for tensor in own):
-            return state
-        # a cell with no floating tensor of its own follows its input
-        followed = leaves(given if x is None else x)
-        like = next((leaf for leaf in followed if leaf.is_floating_point()), followed[0])
-
-        def follow(s: Tensor) -> Tensor:
-            both_float = s.is_floating_point() and like.is_floating_point()
-            return s.to(like.device, like.dtype if both_float else s.dtype)
-
-        return map_tree(follow, state)
+        batch_size, followed = (batch_of(given)[0], given) if x is None else (batch_size_of(x), x)
+        return initial_state_beside(self.cell, batch_size, followed)
 
     def _check_features(self, x: Tree, order: str = "") -> None:
         """Require (T, B, I) of a cell that says its ``input_size``; without the batch, x would broadcast."""
@@ -207,6 +196,21 @@ class Recurrent(nn.Module):
         names = ("reverse", "batch_first", "return_all_states", "checkpoint_every")
         options = [f"{name}={getattr(self, name)}" for name in names if getattr(self, name)]
         return ", ".join([*options, f"backend={self.backend!r}"])
+
+
+def initial_state_beside(cell: Any, batch_size: int, followed: Tree) -> Tree:
+    """The initial state of a cell; where it has no floating tensor of its own, in the dtype of the tree it follows."""
+    state = cell.initial_state(batch_size)
+    if any(tensor.is_floating_point() for tensor in [*cell.parameters(), *cell.buffers()]):
+        return state
+    tensors = leaves(followed)
+    like = next((leaf for leaf in tensors if leaf.is_floating_point()), tensors[0])
+
+    def follow(s: Tensor) -> Tensor:
+        both_float = s.is_floating_point() and like.is_floating_point()
+        return s.to(like.device, like.dtype if both_float else s.dtype)
+
+    return map_tree(follow, state)
 
 
 def time_first(x: Tree, mask: Any, reset: Any) -> tuple[Tree, Any, Any]:

@@ -11,7 +11,7 @@ static void u_forward_before(const u_job *job, long first, long R, char *scratch
   float *restrict y9 = q9 + row * 5L;
   /* product: 8 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 3, 5, x0 + 0 + g * 0L + i * 0L, 3, (const float *)job->packed[1] + g * u_packed_size_f(3, 5), b8 + g * 5L + i * 5L, 5, 0);
+    u_product_f(R, 3, 5, x0 + 0 + g * 0L + i * 0L, 3, (const float *)job->packed[0] + g * u_packed_size_f(3, 5), b8 + g * 5L + i * 5L, 5, 0);
   /* pass: 9 add */
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
@@ -53,7 +53,7 @@ static void u_forward_loop(const u_job *job, long first, long R, char *scratch) 
     memcpy(y1 + r * 5L, spare0 + (first + r) * 5L, 5L * sizeof(float));
   /* product: 11 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 5, 5, y1 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[0] + g * u_packed_size_f(5, 5), b11 + g * 5L + i * 5L, 5, 0);
+    u_product_f(R, 5, 5, y1 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[1] + g * u_packed_size_f(5, 5), b11 + g * 5L + i * 5L, 5, 0);
   /* pass: 13 tanh */
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
@@ -83,29 +83,17 @@ int u_forward(const long *n, const unsigned char *valid, const unsigned char *re
   const float *c2 = p[0]; (void)c2;
   const float *c3 = p[1]; (void)c3;
   const float *c4 = p[2]; (void)c4;
-  packed[0] = malloc(1 * u_packed_size_f(5, 5) * sizeof(float));
+  packed[0] = malloc(1 * u_packed_size_f(3, 5) * sizeof(float));
   if (!packed[0]) { job.failed = 1; goto end; }
-  for (long g = 0; g < 1; g++) u_pack_f(5, 5, c4 + 0 + g * 0L, 1, 5, (float *)packed[0] + g * u_packed_size_f(5, 5));
-  packed[1] = malloc(1 * u_packed_size_f(3, 5) * sizeof(float));
+  for (long g = 0; g < 1; g++) u_pack_f(3, 5, c2 + 0 + g * 0L, 1, 3, (float *)packed[0] + g * u_packed_size_f(3, 5));
+  packed[1] = malloc(1 * u_packed_size_f(5, 5) * sizeof(float));
   if (!packed[1]) { job.failed = 1; goto end; }
-  for (long g = 0; g < 1; g++) u_pack_f(3, 5, c2 + 0 + g * 0L, 1, 3, (float *)packed[1] + g * u_packed_size_f(3, 5));
+  for (long g = 0; g < 1; g++) u_pack_f(5, 5, c4 + 0 + g * 0L, 1, 5, (float *)packed[1] + g * u_packed_size_f(5, 5));
   u_run(&job, u_forward_before, job.T * job.B, 48, U_ROUND_UP(5L * 48 * sizeof(float)));
   u_run(&job, u_forward_loop, job.B, 32, U_ROUND_UP(5L * 32 * sizeof(float)) + U_ROUND_UP(5L * 32 * sizeof(float)));
   end:
   for (long i = 0; i < 2; i++) free(packed[i]);
   return job.failed;
-}
-
-static void u_backward_after(const u_job *job, long first, long R, char *scratch) {
-  const float *restrict c2 = job->p[1]; (void)c2;
-  float *restrict q17 = job->p[4]; (void)q17;
-  float *restrict q22 = job->p[5]; (void)q22;
-  const long row = first;
-  float *restrict x17 = q17 + row * 5L;
-  float *restrict y22 = q22 + row * 3L;
-  /* product: 22 mm */
-  for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 5, 3, x17 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[1] + g * u_packed_size_f(5, 3), y22 + g * 3L + i * 3L, 3, 0);
 }
 
 static void u_backward_loop(const u_job *job, long first, long R, char *scratch) {
@@ -162,6 +150,18 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
     memset(state0, 0, R * 5L * sizeof(float));
   }
   memcpy(last0 + first * 5L, state0, R * 5L * sizeof(float));
+}
+
+static void u_backward_after(const u_job *job, long first, long R, char *scratch) {
+  const float *restrict c2 = job->p[1]; (void)c2;
+  float *restrict q17 = job->p[4]; (void)q17;
+  float *restrict q22 = job->p[5]; (void)q22;
+  const long row = first;
+  float *restrict x17 = q17 + row * 5L;
+  float *restrict y22 = q22 + row * 3L;
+  /* product: 22 mm */
+  for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
+    u_product_f(R, 5, 3, x17 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[1] + g * u_packed_size_f(5, 3), y22 + g * 3L + i * 3L, 3, 0);
 }
 
 __attribute__((visibility("default")))

@@ -11,7 +11,7 @@ static void u_forward_before(const u_job *job, long first, long R, char *scratch
   float *restrict y10 = q10 + row * 15L;
   /* product: 9 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 3, 15, x0 + 0 + g * 0L + i * 0L, 3, (const float *)job->packed[1] + g * u_packed_size_f(3, 15), b9 + g * 15L + i * 15L, 15, 0);
+    u_product_f(R, 3, 15, x0 + 0 + g * 0L + i * 0L, 3, (const float *)job->packed[0] + g * u_packed_size_f(3, 15), b9 + g * 15L + i * 15L, 15, 0);
   /* pass: 10 add */
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
@@ -62,7 +62,7 @@ static void u_forward_loop(const u_job *job, long first, long R, char *scratch) 
     memcpy(y1 + r * 5L, spare0 + (first + r) * 5L, 5L * sizeof(float));
   /* product: 12 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 5, 15, y1 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[0] + g * u_packed_size_f(5, 15), b12 + g * 15L + i * 15L, 15, 0);
+    u_product_f(R, 5, 15, y1 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[1] + g * u_packed_size_f(5, 15), b12 + g * 15L + i * 15L, 15, 0);
   /* pass: 19 slice, 21 sigmoid, 23 sigmoid, 26 tanh, 30 add */
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
@@ -117,29 +117,17 @@ int u_forward(const long *n, const unsigned char *valid, const unsigned char *re
   const float *c3 = p[1]; (void)c3;
   const float *c4 = p[2]; (void)c4;
   const float *c5 = p[3]; (void)c5;
-  packed[0] = malloc(1 * u_packed_size_f(5, 15) * sizeof(float));
+  packed[0] = malloc(1 * u_packed_size_f(3, 15) * sizeof(float));
   if (!packed[0]) { job.failed = 1; goto end; }
-  for (long g = 0; g < 1; g++) u_pack_f(5, 15, c4 + 0 + g * 0L, 1, 5, (float *)packed[0] + g * u_packed_size_f(5, 15));
-  packed[1] = malloc(1 * u_packed_size_f(3, 15) * sizeof(float));
+  for (long g = 0; g < 1; g++) u_pack_f(3, 15, c2 + 0 + g * 0L, 1, 3, (float *)packed[0] + g * u_packed_size_f(3, 15));
+  packed[1] = malloc(1 * u_packed_size_f(5, 15) * sizeof(float));
   if (!packed[1]) { job.failed = 1; goto end; }
-  for (long g = 0; g < 1; g++) u_pack_f(3, 15, c2 + 0 + g * 0L, 1, 3, (float *)packed[1] + g * u_packed_size_f(3, 15));
+  for (long g = 0; g < 1; g++) u_pack_f(5, 15, c4 + 0 + g * 0L, 1, 5, (float *)packed[1] + g * u_packed_size_f(5, 15));
   u_run(&job, u_forward_before, job.T * job.B, 48, U_ROUND_UP(15L * 48 * sizeof(float)));
   u_run(&job, u_forward_loop, job.B, 32, U_ROUND_UP(15L * 32 * sizeof(float)) + U_ROUND_UP(5L * 32 * sizeof(float)));
   end:
   for (long i = 0; i < 2; i++) free(packed[i]);
   return job.failed;
-}
-
-static void u_backward_after(const u_job *job, long first, long R, char *scratch) {
-  const float *restrict c2 = job->p[1]; (void)c2;
-  float *restrict q49 = job->p[9]; (void)q49;
-  float *restrict q57 = job->p[10]; (void)q57;
-  const long row = first;
-  float *restrict x49 = q49 + row * 15L;
-  float *restrict y57 = q57 + row * 3L;
-  /* product: 57 mm */
-  for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 15, 3, x49 + 0 + g * 0L + i * 0L, 15, (const float *)job->packed[1] + g * u_packed_size_f(15, 3), y57 + g * 3L + i * 3L, 3, 0);
 }
 
 static void u_backward_loop(const u_job *job, long first, long R, char *scratch) {
@@ -332,6 +320,18 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
     memset(state0, 0, R * 5L * sizeof(float));
   }
   memcpy(last0 + first * 5L, state0, R * 5L * sizeof(float));
+}
+
+static void u_backward_after(const u_job *job, long first, long R, char *scratch) {
+  const float *restrict c2 = job->p[1]; (void)c2;
+  float *restrict q49 = job->p[9]; (void)q49;
+  float *restrict q57 = job->p[10]; (void)q57;
+  const long row = first;
+  float *restrict x49 = q49 + row * 15L;
+  float *restrict y57 = q57 + row * 3L;
+  /* product: 57 mm */
+  for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
+    u_product_f(R, 15, 3, x49 + 0 + g * 0L + i * 0L, 15, (const float *)job->packed[1] + g * u_packed_size_f(15, 3), y57 + g * 3L + i * 3L, 3, 0);
 }
 
 __attribute__((visibility("default")))

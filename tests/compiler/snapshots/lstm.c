@@ -11,7 +11,7 @@ static void u_forward_before(const u_job *job, long first, long R, char *scratch
   float *restrict y12 = q12 + row * 20L;
   /* product: 11 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 3, 20, x0 + 0 + g * 0L + i * 0L, 3, (const float *)job->packed[1] + g * u_packed_size_f(3, 20), b11 + g * 20L + i * 20L, 20, 0);
+    u_product_f(R, 3, 20, x0 + 0 + g * 0L + i * 0L, 3, (const float *)job->packed[0] + g * u_packed_size_f(3, 20), b11 + g * 20L + i * 20L, 20, 0);
   /* pass: 12 add */
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
@@ -80,7 +80,7 @@ static void u_forward_loop(const u_job *job, long first, long R, char *scratch) 
     memcpy(y2 + r * 5L, spare1 + (first + r) * 5L, 5L * sizeof(float));
   /* product: 14 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 5, 20, y1 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[0] + g * u_packed_size_f(5, 20), b14 + g * 20L + i * 20L, 20, 0);
+    u_product_f(R, 5, 20, y1 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[1] + g * u_packed_size_f(5, 20), b14 + g * 20L + i * 20L, 20, 0);
   /* pass: 21 sigmoid, 23 sigmoid, 24 tanh, 26 add, 27 sigmoid, 28 tanh, 29 mul */
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
@@ -146,29 +146,17 @@ int u_forward(const long *n, const unsigned char *valid, const unsigned char *re
   const float *c4 = p[1]; (void)c4;
   const float *c5 = p[2]; (void)c5;
   const float *c6 = p[3]; (void)c6;
-  packed[0] = malloc(1 * u_packed_size_f(5, 20) * sizeof(float));
+  packed[0] = malloc(1 * u_packed_size_f(3, 20) * sizeof(float));
   if (!packed[0]) { job.failed = 1; goto end; }
-  for (long g = 0; g < 1; g++) u_pack_f(5, 20, c5 + 0 + g * 0L, 1, 5, (float *)packed[0] + g * u_packed_size_f(5, 20));
-  packed[1] = malloc(1 * u_packed_size_f(3, 20) * sizeof(float));
+  for (long g = 0; g < 1; g++) u_pack_f(3, 20, c3 + 0 + g * 0L, 1, 3, (float *)packed[0] + g * u_packed_size_f(3, 20));
+  packed[1] = malloc(1 * u_packed_size_f(5, 20) * sizeof(float));
   if (!packed[1]) { job.failed = 1; goto end; }
-  for (long g = 0; g < 1; g++) u_pack_f(3, 20, c3 + 0 + g * 0L, 1, 3, (float *)packed[1] + g * u_packed_size_f(3, 20));
+  for (long g = 0; g < 1; g++) u_pack_f(5, 20, c5 + 0 + g * 0L, 1, 5, (float *)packed[1] + g * u_packed_size_f(5, 20));
   u_run(&job, u_forward_before, job.T * job.B, 48, U_ROUND_UP(20L * 48 * sizeof(float)));
   u_run(&job, u_forward_loop, job.B, 32, U_ROUND_UP(20L * 32 * sizeof(float)) + U_ROUND_UP(5L * 32 * sizeof(float)) + U_ROUND_UP(5L * 32 * sizeof(float)) + U_ROUND_UP(5L * 32 * sizeof(float)));
   end:
   for (long i = 0; i < 2; i++) free(packed[i]);
   return job.failed;
-}
-
-static void u_backward_after(const u_job *job, long first, long R, char *scratch) {
-  const float *restrict c3 = job->p[1]; (void)c3;
-  float *restrict q53 = job->p[9]; (void)q53;
-  float *restrict q60 = job->p[10]; (void)q60;
-  const long row = first;
-  float *restrict x53 = q53 + row * 20L;
-  float *restrict y60 = q60 + row * 3L;
-  /* product: 60 mm */
-  for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 20, 3, x53 + 0 + g * 0L + i * 0L, 20, (const float *)job->packed[1] + g * u_packed_size_f(20, 3), y60 + g * 3L + i * 3L, 3, 0);
 }
 
 static void u_backward_loop(const u_job *job, long first, long R, char *scratch) {
@@ -353,6 +341,18 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   }
   memcpy(last0 + first * 5L, state0, R * 5L * sizeof(float));
   memcpy(last1 + first * 5L, state1, R * 5L * sizeof(float));
+}
+
+static void u_backward_after(const u_job *job, long first, long R, char *scratch) {
+  const float *restrict c3 = job->p[1]; (void)c3;
+  float *restrict q53 = job->p[9]; (void)q53;
+  float *restrict q60 = job->p[10]; (void)q60;
+  const long row = first;
+  float *restrict x53 = q53 + row * 20L;
+  float *restrict y60 = q60 + row * 3L;
+  /* product: 60 mm */
+  for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
+    u_product_f(R, 20, 3, x53 + 0 + g * 0L + i * 0L, 20, (const float *)job->packed[1] + g * u_packed_size_f(20, 3), y60 + g * 3L + i * 3L, 3, 0);
 }
 
 __attribute__((visibility("default")))

@@ -142,6 +142,16 @@ def c_type(node: Node) -> str:
     return C_TYPES[node.dtype]
 
 
+def is_short(node: Node) -> bool:
+    """Whether a node's sequence is kept in 16 bits."""
+    return node.dtype == torch.bfloat16
+
+
+def sequence_type(node: Node) -> str:
+    """The C type of a node's elements where they are kept as a sequence."""
+    return "uint16_t" if is_short(node) else c_type(node)
+
+
 def convert(text: str, given: torch.dtype, wanted: torch.dtype) -> str:
     """A C value of one dtype as another."""
     return f"({text} != 0)" if wanted == torch.bool else f"(({C_TYPES[wanted]}){text})"

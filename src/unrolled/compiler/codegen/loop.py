@@ -28,10 +28,16 @@ class Loop:
         kept = [(self.writer.kind(i), f"state{k}", self.writer.size(i)) for k, i in enumerate(self.before)]
         return [*self.writer.scratch(), *kept]
 
+    def arguments(self) -> list[str]:
+        """The names of the carried values' arguments."""
+        return [f"{name}{k}" for k in range(len(self.before)) for name in ARGUMENTS]
+
     def body(self) -> list[str]:
         """All time steps of the rows ``first`` to ``first + R``."""
         order = "step" if self.forward else "T - 1 - step"
         return [
+            "const long T = job->T, B = job->B;",
+            "const unsigned char *valid = job->valid, *restart = job->restart; (void)restart;",
             *self._copies("state{k}", "first{k} + first * {n}L"),
             "for (long step = 0; step < T; step++) {",
             f"const long k = {order}, t = job->reverse ? T - 1 - k : k, row = t * B + first;",

@@ -5,10 +5,12 @@ are cut into blocks; in the loop each block runs all time steps by itself, so th
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from ..graph import Graph
 from ..plan import Direction, Plan
 from .contract import Kernel, Part, Parts, Source
+from .expression import c_type, sequence_type
 from .loop import ARGUMENTS, Loop
 from .parts import split
 from .prelude import prelude
@@ -42,30 +44,26 @@ def _direction(
     kernel = _kernel(parts, name, carried)
     packs = Packs()
     seen = [index for index in before if index is not None]
-    results = [after[k] for k in carried]
-    loop = Loop(
-        Writer(graph, parts.loop, packs, seen, {index for index in results if index is not None}),
-        name == "forward",
-        seen,
-        results,
-    )
     pointers = _pointers(graph, kernel, seen)
-    functions, calls = [], []
-    for phase, part in (("before", parts.before), ("after", parts.after)):
-        if part.writes:
-            writer = Writer(graph, part, packs, (), set())
+    results = [after[k] for k in carried]
+    functions = [_Function(f"u_{name}_before", pointers, parts.before, ROWS, "job.T * job.B")]
+    functions += [_Function(f"u_{name}_loop", pointers, parts.loop, LOOP_ROWS, "job.B")]
+    functions += [_Function(f"u_{name}_after", pointers, parts.after, ROWS, "job.T * job.B")]
+    texts, calls = [], []
+    for function in functions:
+        if function.part is parts.loop:
+            written = Writer(graph, function.part, packs, seen, {index for index in results if index is not None})
+            loop = Loop(written, name == "forward", seen, results)
+            text, call = function.write(loop.scratch(), loop.body(), loop.arguments())
+        elif function.part.writes:
+            writer = Writer(graph, function.part, packs, (), set())
             body = ["const long row = first;", *writer.begin(), *writer.lines, *writer.end()]
-            functions.append(_function(f"u_{name}_{phase}", pointers, part, writer.scratch(), ROWS, body))
-            size = _bytes(writer.scratch(), ROWS)
-            calls.append((phase, f"u_run(&job, u_{name}_{phase}, job.T * job.B, {ROWS}, {size});"))
-    body = ["const long T = job->T, B = job->B;", _FLAGS, *loop.body()]
-    functions.append(_function(f"u_{name}_loop", pointers, parts.loop, loop.scratch(), LOOP_ROWS, body, carried=True))
-    size = _bytes(loop.scratch(), LOOP_ROWS)
-    calls.insert(
-        int(bool(calls) and calls[0][0] == "before"),
-        ("loop", f"u_run(&job, u_{name}_loop, job.B, {LOOP_ROWS}, {size});"),
-    )
-    return "\n".join([*functions, _entry(name, pointers, kernel, packs, [call for _, call in calls])]), kernel
+            text, call = function.write(writer.scratch(), body, ())
+        else:
+            continue
+        texts.append(text)
+        calls.append(call)
+    return "\n".join([*texts, _entry(name, pointers, kernel, packs, calls)]), kernel
 
 
 def _kernel(parts: Parts, name: str, carried: tuple[int, ...]) -> Kernel:
@@ -82,42 +80,40 @@ def _unique(indices: Iterable[int]) -> tuple[int, ...]:
 
 def _pointers(graph: Graph, kernel: Kernel, carried: Sequence[int]) -> dict[str, tuple[str, int]]:
     """The arguments by name: (C type, place). ``c`` has no rows, ``q`` is a sequence."""
-    typed = Writer(graph, Part((), (), (), ()), Packs(), (), set())
-    names = [(f"c{i}", f"const {typed.kind(i)}") for i in kernel.constants]
-    names += [(f"q{i}", typed.kept_as(i)) for i in (*kernel.reads, *kernel.makes)]
-    names += [(f"{name}{k}", typed.kind(i)) for k, i in enumerate(carried) for name in ARGUMENTS]
+    nodes = graph.nodes
+    names = [(f"c{i}", f"const {c_type(nodes[i])}") for i in kernel.constants]
+    names += [(f"q{i}", sequence_type(nodes[i])) for i in (*kernel.reads, *kernel.makes)]
+    names += [(f"{name}{k}", c_type(nodes[i])) for k, i in enumerate(carried) for name in ARGUMENTS]
     return {name: (kind, place) for place, (name, kind) in enumerate(names)}
 
 
-def _function(
-    name: str,
-    pointers: dict[str, tuple[str, int]],
-    part: Part,
-    scratch: list[tuple[str, str, int]],
-    rows: int,
-    body: list[str],
-    *,
-    carried: bool = False,
-) -> str:
-    used = {f"c{i}" for i in part.constants} | {f"q{i}" for i in (*part.reads, *part.writes)}
-    used |= {f"{kind}{k}" for kind in ARGUMENTS for k in range(len(pointers))} if carried else set()
-    lines = [
-        f"{kind} *restrict {argument} = job->p[{place}]; (void){argument};"
-        for argument, (kind, place) in pointers.items()
-        if argument in used
-    ]
-    for kind, array, size in scratch:
-        lines.append(f"{kind} *restrict {array} = (void *)scratch; (void){array};")
-        lines.append(f"scratch += U_ROUND_UP({size}L * {rows} * sizeof({kind}));")
-    text = "\n".join("  " + line for line in [*lines, *body])
-    return f"static void {name}(const u_job *job, long first, long R, char *scratch) {{\n{text}\n}}\n"
+@dataclass(frozen=True)
+class _Function:
+    """The function of one part: at most ``block`` rows at once, of ``rows``."""
 
+    name: str
+    pointers: dict[str, tuple[str, int]]
+    part: Part
+    block: int
+    rows: str
 
-def _bytes(scratch: list[tuple[str, str, int]], rows: int) -> str:
-    return " + ".join([f"U_ROUND_UP({size}L * {rows} * sizeof({kind}))" for kind, _, size in scratch] or ["0"])
-
-
-_FLAGS = "const unsigned char *valid = job->valid, *restart = job->restart; (void)restart;"
+    def write(self, scratch: list[tuple[str, str, int]], body: list[str], more: Iterable[str]) -> tuple[str, str]:
+        """Its text, and the statement that runs it; ``more`` are arguments besides the values of the part."""
+        used = {*(f"c{i}" for i in self.part.constants), *(f"q{i}" for i in (*self.part.reads, *self.part.writes))}
+        used |= set(more)
+        lines = [
+            f"{kind} *restrict {argument} = job->p[{place}]; (void){argument};"
+            for argument, (kind, place) in self.pointers.items()
+            if argument in used
+        ]
+        sizes = []
+        for kind, array, size in scratch:
+            sizes.append(f"U_ROUND_UP({size}L * {self.block} * sizeof({kind}))")
+            lines.append(f"{kind} *restrict {array} = (void *)scratch; (void){array};")
+            lines.append(f"scratch += {sizes[-1]};")
+        text = "\n".join("  " + line for line in [*lines, *body])
+        call = f"u_run(&job, {self.name}, {self.rows}, {self.block}, {' + '.join(sizes or ['0'])});"
+        return f"static void {self.name}(const u_job *job, long first, long R, char *scratch) {{\n{text}\n}}\n", call
 
 
 def _entry(name: str, pointers: dict[str, tuple[str, int]], kernel: Kernel, packs: Packs, calls: list[str]) -> str:

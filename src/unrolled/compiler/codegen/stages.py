@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ...core import UnsupportedStep
 from ..graph import Graph
-from ..keep import CHEAP
+from ..keep import is_cheap
 from ..operations import POINTWISE, PRODUCTS, REDUCTIONS
 from .contract import Part
 from .expression import Body, Expressions, NeedsBuffer, counters
@@ -156,10 +156,8 @@ def _computed_twice(graph: Graph, stages: tuple[Stage, ...], stored: set[int], i
     return {
         index
         for index, count in counts.items()
-        if count > 1 and index not in stored | inputs and _is_expensive(graph, index)
+        if count > 1
+        and index not in stored | inputs
+        and graph.nodes[index].op in POINTWISE
+        and not is_cheap(graph, index)
     }
-
-
-def _is_expensive(graph: Graph, index: int) -> bool:
-    op = graph.nodes[index].op
-    return op in POINTWISE and POINTWISE[op].cost >= CHEAP

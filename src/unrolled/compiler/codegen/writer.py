@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-import torch
-
 from ..graph import Graph
 from ..operations import PRODUCTS
 from .contract import Part
-from .expression import SUFFIXES, Body, Expressions, NeedsBuffer, c_type, counters
+from .expression import SUFFIXES, Body, Expressions, NeedsBuffer, c_type, counters, is_short
 from .index import Affine, Index, flatten, variable
 from .products import Operand, Packs, Product
 from .reducers import REDUCERS, Reduction, loops
@@ -47,10 +45,6 @@ class Writer:
         """The C type in which a value is computed."""
         return c_type(self.graph.nodes[index])
 
-    def kept_as(self, index: int) -> str:
-        """The C type of a value's sequence."""
-        return "uint16_t" if self._is_short(index) else self.kind(index)
-
     def buffer(self, index: int) -> str:
         """The name of a value's array in this part."""
         if index in self.part.writes:
@@ -85,7 +79,7 @@ class Writer:
         return lines
 
     def _is_short(self, index: int) -> bool:
-        return self.graph.nodes[index].dtype == torch.bfloat16
+        return is_short(self.graph.nodes[index])
 
     def _load(self, index: int, at: str) -> str:
         if index in self.part.constants:

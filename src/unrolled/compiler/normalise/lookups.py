@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from ..graph import Ref
-from ..operations import POINTWISE, VIEWS
+from ..interpret import compute
+from ..operations import MADE, POINTWISE, VIEWS
 from .shapes import joined, placed, resized
 from .site import Site, handles
 
@@ -51,7 +52,7 @@ def _diagonal(here: Site) -> Ref:
 
 
 @handles("diagonal_scatter.default")
-def _diagonal_scatter(here: Site) -> Ref | None:
+def _diagonal_scatter(here: Site) -> Ref:
     a, source, offset, first, second = here.padded(None, None, 0, 0, 1)
     flat, where = _flat_diagonal(here, here.shape, a, offset, first, second)
     result = placed(here, source, flat, len(here.shape_of(flat)) - 1, where)
@@ -94,27 +95,15 @@ def _numbers(here: Site, index: Ref) -> list[int] | None:
     return None if value is None else [int(number) for number in value.tolist()]
 
 
-def _known(here: Site, ref: Ref) -> torch.Tensor | None:
-    """The value of a node that depends on no input."""
+def _known(here: Site, ref: Ref) -> Any:
+    """The value of a node that is made of numbers alone; None if it depends on more."""
     node = here.node(ref)
-    operands = [arg for arg in node.args if isinstance(arg, Ref)]
-    values = {operand: _known(here, operand) for operand in operands}
+    if node.op not in {*MADE, *POINTWISE, *VIEWS}:
+        return None
+    values = {operand: _known(here, Ref(operand)) for operand in node.operands()}
     if any(value is None for value in values.values()):
         return None
-    args = [values[arg] if isinstance(arg, Ref) else arg for arg in node.args]
-    if node.op == "full":
-        return torch.full(node.shape, node.args[0], dtype=node.dtype)
-    if node.op == "iota":
-        return torch.arange(node.shape[0])
-    if node.op == "constant":
-        return torch.tensor(args, dtype=node.dtype).reshape(node.shape)
-    if node.op in POINTWISE and operands:
-        numbers = [arg if isinstance(arg, torch.Tensor | torch.dtype) else torch.tensor(arg) for arg in args]
-        result: torch.Tensor = POINTWISE[node.op].torch(*numbers)
-        return result.to(node.dtype).expand(node.shape)
-    if node.op in ("reshape", "expand"):
-        return VIEWS[node.op](args[0], node.shape)  # type: ignore[no-any-return]
-    return VIEWS[node.op](*args) if node.op in VIEWS else None
+    return compute(node, values, node.shape, torch.device("cpu"))
 
 
 def _looked_up(here: Site, a: Ref, axis: int, places: list[int]) -> Ref:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, fx
 
 from ...core import UnsupportedStep
-from ..graph import Builder, Ref
+from ..graph import Builder, Ref, at
 from . import elements, lookups, made, products, reductions, shapes  # noqa: F401  each of them registers its handlers
 from .site import HANDLERS, Args, Site
 
@@ -72,8 +72,9 @@ def _operation(here: Site, target: str) -> Any:
     if result is not None:
         return result.index
     if target.count(".") != 2:  # no operation by name, but one of PyTorch's on functions
-        at = f" at {here.where}" if here.where else ""
-        raise UnsupportedStep(f"step uses {target}{at}, which has no place in a plan. Use backend='reference'.")
+        raise UnsupportedStep(
+            f"step uses {target}{at(here.where)}, which has no place in a plan. Use backend='reference'."
+        )
     if isinstance(here.value, (list, tuple)):
         first = next(part for part in here.value if isinstance(part, Tensor))
         return here.add(target, *_all_arguments(here), shape=(), dtype=first.dtype).index

@@ -1,7 +1,7 @@
 """Products of matrices."""
 
 from ...core import UnsupportedStep
-from ..graph import Ref
+from ..graph import Ref, at
 from .site import Site, handles
 
 
@@ -9,9 +9,8 @@ def _check(here: Site, *operands: Ref) -> None:
     """A trace does not ask for one dtype, as PyTorch itself does."""
     found = [str(here.dtype_of(operand)) for operand in operands]
     if len(set(found)) > 1:
-        at = f" at {here.where}" if here.where else ""
         cause = TypeError(f"expected operands of one dtype, got {' and '.join(found)}")
-        raise UnsupportedStep(f"step multiplies matrices of {' and '.join(found)}{at}.") from cause
+        raise UnsupportedStep(f"step multiplies matrices of {' and '.join(found)}{at(here.where)}.") from cause
 
 
 @handles("mm.default")
