@@ -65,7 +65,7 @@ void pack_{suffix}(long K, long N, const {real} *b, long sk, long sn, {real} *pa
 }}
 void product_{suffix}(long R, long K, long N, const {real} *a, long lda, const {real} *packed, {real} *c, long ldc,
                       long accumulate) {{
-    u_product_{suffix}(R, K, N, a, lda, packed, c, ldc, (int)accumulate);
+    u_product_{suffix}(1, R, K, N, a, lda, 0, packed, c, ldc, 0, (int)accumulate);
 }}
 void small_product_{suffix}(long M, long K, long N, const {real} *a, long as_m, long as_k, const {real} *b, long bs_k,
                             long bs_n, {real} *c, long cs_m, long cs_n) {{

@@ -11,7 +11,7 @@ static void u_forward_before(const u_job *job, long first, long R, char *scratch
   float *restrict y9 = q9 + row * 5L;
   /* product: 8 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 3, 5, x0 + 0 + g * 0L + i * 0L, 3, (const float *)job->packed[0] + g * u_packed_size_f(3, 5), b8 + g * 5L + i * 5L, 5, 0);
+    u_product_f(1, R, 3, 5, x0 + 0 + g * 0L + i * 0L, 3, 0, (const float *)job->packed[0] + g * u_packed_size_f(3, 5), b8 + g * 5L + i * 5L, 5, 0, 0);
   /* pass: 9 add */
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
@@ -53,7 +53,7 @@ static void u_forward_loop(const u_job *job, long first, long R, char *scratch) 
     memcpy(y1 + r * 5L, spare0 + (first + r) * 5L, 5L * sizeof(float));
   /* product: 11 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 5, 5, y1 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[1] + g * u_packed_size_f(5, 5), b11 + g * 5L + i * 5L, 5, 0);
+    u_product_f(1, R, 5, 5, y1 + 0 + g * 0L + i * 0L, 5, 0, (const float *)job->packed[1] + g * u_packed_size_f(5, 5), b11 + g * 5L + i * 5L, 5, 0, 0);
   /* pass: 13 tanh */
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
@@ -139,7 +139,7 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   }
   /* product: 21 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 5, 5, y17 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[0] + g * u_packed_size_f(5, 5), b21 + g * 5L + i * 5L, 5, 0);
+    u_product_f(1, R, 5, 5, y17 + 0 + g * 0L + i * 0L, 5, 0, (const float *)job->packed[0] + g * u_packed_size_f(5, 5), b21 + g * 5L + i * 5L, 5, 0, 0);
   for (long r = 0; r < R; r++) if (!valid || valid[row + r])
     memcpy(state0 + r * 5L, b21 + r * 5L, 5L * sizeof(float));
   if (restart) for (long r = 0; r < R; r++) if (restart[row + r])
@@ -161,7 +161,7 @@ static void u_backward_after(const u_job *job, long first, long R, char *scratch
   float *restrict y22 = q22 + row * 3L;
   /* product: 22 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 5, 3, x17 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[1] + g * u_packed_size_f(5, 3), y22 + g * 3L + i * 3L, 3, 0);
+    u_product_f(1, R, 5, 3, x17 + 0 + g * 0L + i * 0L, 5, 0, (const float *)job->packed[1] + g * u_packed_size_f(5, 3), y22 + g * 3L + i * 3L, 3, 0, 0);
 }
 
 __attribute__((visibility("default")))

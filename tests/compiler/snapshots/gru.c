@@ -11,7 +11,7 @@ static void u_forward_before(const u_job *job, long first, long R, char *scratch
   float *restrict y10 = q10 + row * 15L;
   /* product: 9 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 3, 15, x0 + 0 + g * 0L + i * 0L, 3, (const float *)job->packed[0] + g * u_packed_size_f(3, 15), b9 + g * 15L + i * 15L, 15, 0);
+    u_product_f(1, R, 3, 15, x0 + 0 + g * 0L + i * 0L, 3, 0, (const float *)job->packed[0] + g * u_packed_size_f(3, 15), b9 + g * 15L + i * 15L, 15, 0, 0);
   /* pass: 10 add */
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
@@ -62,7 +62,7 @@ static void u_forward_loop(const u_job *job, long first, long R, char *scratch) 
     memcpy(y1 + r * 5L, spare0 + (first + r) * 5L, 5L * sizeof(float));
   /* product: 12 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 5, 15, y1 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[1] + g * u_packed_size_f(5, 15), b12 + g * 15L + i * 15L, 15, 0);
+    u_product_f(1, R, 5, 15, y1 + 0 + g * 0L + i * 0L, 5, 0, (const float *)job->packed[1] + g * u_packed_size_f(5, 15), b12 + g * 15L + i * 15L, 15, 0, 0);
   /* pass: 19 slice, 21 sigmoid, 23 sigmoid, 26 tanh, 30 add */
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
@@ -294,7 +294,7 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   }
   /* product: 50 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 15, 5, y48 + 0 + g * 0L + i * 0L, 15, (const float *)job->packed[0] + g * u_packed_size_f(15, 5), b50 + g * 5L + i * 5L, 5, 0);
+    u_product_f(1, R, 15, 5, y48 + 0 + g * 0L + i * 0L, 15, 0, (const float *)job->packed[0] + g * u_packed_size_f(15, 5), b50 + g * 5L + i * 5L, 5, 0, 0);
   /* pass: 56 add */
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
@@ -331,7 +331,7 @@ static void u_backward_after(const u_job *job, long first, long R, char *scratch
   float *restrict y57 = q57 + row * 3L;
   /* product: 57 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 15, 3, x49 + 0 + g * 0L + i * 0L, 15, (const float *)job->packed[1] + g * u_packed_size_f(15, 3), y57 + g * 3L + i * 3L, 3, 0);
+    u_product_f(1, R, 15, 3, x49 + 0 + g * 0L + i * 0L, 15, 0, (const float *)job->packed[1] + g * u_packed_size_f(15, 3), y57 + g * 3L + i * 3L, 3, 0, 0);
 }
 
 __attribute__((visibility("default")))

@@ -11,7 +11,7 @@ static void u_forward_before(const u_job *job, long first, long R, char *scratch
   float *restrict y12 = q12 + row * 20L;
   /* product: 11 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 3, 20, x0 + 0 + g * 0L + i * 0L, 3, (const float *)job->packed[0] + g * u_packed_size_f(3, 20), b11 + g * 20L + i * 20L, 20, 0);
+    u_product_f(1, R, 3, 20, x0 + 0 + g * 0L + i * 0L, 3, 0, (const float *)job->packed[0] + g * u_packed_size_f(3, 20), b11 + g * 20L + i * 20L, 20, 0, 0);
   /* pass: 12 add */
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
@@ -80,7 +80,7 @@ static void u_forward_loop(const u_job *job, long first, long R, char *scratch) 
     memcpy(y2 + r * 5L, spare1 + (first + r) * 5L, 5L * sizeof(float));
   /* product: 14 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 5, 20, y1 + 0 + g * 0L + i * 0L, 5, (const float *)job->packed[1] + g * u_packed_size_f(5, 20), b14 + g * 20L + i * 20L, 20, 0);
+    u_product_f(1, R, 5, 20, y1 + 0 + g * 0L + i * 0L, 5, 0, (const float *)job->packed[1] + g * u_packed_size_f(5, 20), b14 + g * 20L + i * 20L, 20, 0, 0);
   /* pass: 21 sigmoid, 23 sigmoid, 24 tanh, 26 add, 27 sigmoid, 28 tanh, 29 mul */
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
@@ -321,7 +321,7 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   }
   /* product: 54 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 20, 5, y53 + 0 + g * 0L + i * 0L, 20, (const float *)job->packed[0] + g * u_packed_size_f(20, 5), b54 + g * 5L + i * 5L, 5, 0);
+    u_product_f(1, R, 20, 5, y53 + 0 + g * 0L + i * 0L, 20, 0, (const float *)job->packed[0] + g * u_packed_size_f(20, 5), b54 + g * 5L + i * 5L, 5, 0, 0);
   for (long r = 0; r < R; r++) if (!valid || valid[row + r])
     memcpy(state0 + r * 5L, b54 + r * 5L, 5L * sizeof(float));
   if (restart) for (long r = 0; r < R; r++) if (restart[row + r])
@@ -352,7 +352,7 @@ static void u_backward_after(const u_job *job, long first, long R, char *scratch
   float *restrict y60 = q60 + row * 3L;
   /* product: 60 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(R, 20, 3, x53 + 0 + g * 0L + i * 0L, 20, (const float *)job->packed[1] + g * u_packed_size_f(20, 3), y60 + g * 3L + i * 3L, 3, 0);
+    u_product_f(1, R, 20, 3, x53 + 0 + g * 0L + i * 0L, 20, 0, (const float *)job->packed[1] + g * u_packed_size_f(20, 3), y60 + g * 3L + i * 3L, 3, 0, 0);
 }
 
 __attribute__((visibility("default")))

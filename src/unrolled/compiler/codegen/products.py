@@ -90,11 +90,11 @@ class Product:
         one_block = m > 1 and self.groups == 1 and si * m == rows.row_size and rows.at.constant == 0 and si >= k
         if one_block:  # the m rows of a row of the batch lie one after the other: more rows at once
             return [
-                f"{{ const long g = 0, i = 0; u_product{s}(R * {m}, {k}, {n}, {a}, {si}, {packed}, {c}, {n}, 0); }}"
+                f"{{ const long g = 0, i = 0; u_product{s}(1, R * {m}, {k}, {n}, {a}, {si}, 0, {packed}, {c}, {n}, 0, 0); }}"
             ]
         return [
             f"for (long g = 0; g < {self.groups}; g++) for (long i = 0; i < {m}; i++)",
-            f"  u_product{s}(R, {k}, {n}, {a}, {rows.row_size}, {packed}, {c}, {self.target_size}, 0);",
+            f"  u_product{s}(1, R, {k}, {n}, {a}, {rows.row_size}, 0, {packed}, {c}, {self.target_size}, 0, 0);",
         ]
 
     def _small(self) -> list[str]:

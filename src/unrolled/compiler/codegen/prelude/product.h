@@ -132,23 +132,31 @@ static __attribute__((unused)) void u_T(u_panel)(long rows, long K, const u_real
         memcpy(c + r * ldc, padded + r * ldt, columns * sizeof(u_real));
 }
 
-/* c[r * ldc + n] (+)= sum over k of a[r * lda + k] b(k, n), b from u_pack. */
-static __attribute__((unused)) void u_T(u_product)(long R, long K, long N, const u_real *a, long lda,
-                                                   const u_real *packed, u_real *c, long ldc, int accumulate) {
+/* C groups of R rows: c[g * step_c + r * ldc + n] (+)= sum over k of a[g * step_a + r * lda + k] b(k, n), b from
+ * u_pack. Columns from a multiple of u_PANEL on are a product of their own: packed + K * first, c + first. */
+static __attribute__((unused)) void u_T(u_product)(long C, long R, long K, long N, const u_real *a, long lda,
+                                                   long step_a, const u_real *packed, u_real *c, long ldc, long step_c,
+                                                   int accumulate) {
+    if (C > 1 && step_a == R * lda && step_c == R * ldc) {
+        R *= C;
+        C = 1;
+    }
     long first = 0;
     for (; R == 1 && first + U_ROW_PANELS * u_PANEL <= N; first += U_ROW_PANELS * u_PANEL)
-        u_T(u_tile)(1, U_ROW_PANELS, U_PANEL_VECTORS, K, a, lda, packed + K * first, u_PANEL, K * u_PANEL, c + first,
-                    ldc, accumulate);
+        for (long g = 0; g < C; g++)
+            u_T(u_tile)(1, U_ROW_PANELS, U_PANEL_VECTORS, K, a + g * step_a, lda, packed + K * first, u_PANEL,
+                        K * u_PANEL, c + g * step_c + first, ldc, accumulate);
     long tiles = (R + U_TILE_ROWS - 1) / U_TILE_ROWS; /* of nearly equal height */
     for (; first < N; first += u_PANEL) {
         long width = u_T(u_panel_width)(N - first);
         long columns = N - first < width ? N - first : width;
-        for (long tile = 0, r = 0; tile < tiles; tile++) {
-            long rows = R / tiles + (tile < R % tiles);
-            u_T(u_panel)(rows, K, a + r * lda, lda, packed + K * first, width, c + r * ldc + first, ldc, columns,
-                         accumulate);
-            r += rows;
-        }
+        for (long g = 0; g < C; g++)
+            for (long tile = 0, r = 0; tile < tiles; tile++) {
+                long rows = R / tiles + (tile < R % tiles);
+                u_T(u_panel)(rows, K, a + g * step_a + r * lda, lda, packed + K * first, width,
+                             c + g * step_c + r * ldc + first, ldc, columns, accumulate);
+                r += rows;
+            }
     }
 }
 
