@@ -13,7 +13,7 @@ from .codegen.contract import Kernel, Source
 from .graph import Graph
 from .interpret import Values, evaluate
 from .plan import Plan
-from .runtime import load, parallel_entry, thread_count
+from .runtime import load, pool, thread_count
 
 
 class Compiled:
@@ -21,7 +21,6 @@ class Compiled:
 
     Raises:
         UnsupportedStep: there is no compiler, or no place for what it makes.
-        MemoryError: there was no memory for the loop's buffers (when run).
     """
 
     def __init__(self, source: Source, graph: Graph):
@@ -78,16 +77,20 @@ class Compiled:
             tensors.append(made)
             values[index] = made.movedim(0, axis) if axis else made
         tensors += map(_wide, carried)
-        numbers = (run.steps, run.batch_size, run.reverse, run.truncated_bptt_steps or 0, run.done, thread_count())
+        numbers = _NUMBERS(
+            run.steps, run.batch_size, run.reverse, run.truncated_bptt_steps or 0, run.done, thread_count(), 0
+        )
+        memory = torch.empty(call.memory(numbers, HABITS), dtype=torch.uint8)
         flags = [None if flag is None else flag.contiguous() for flag in (run.valid, run.restart)]
-        failed = call.function(
-            (ctypes.c_long * len(numbers))(*numbers),
+        call.function(
+            numbers,
             *(ctypes.c_void_p(None if flag is None else flag.data_ptr()) for flag in flags),
             _pointers(tensors),
-            ctypes.c_void_p(parallel_entry() or None),
+            (ctypes.c_void_p * max(len(kernel.packed), 1))(),
+            pool(),
+            HABITS,
+            ctypes.c_void_p(memory.data_ptr()),
         )
-        if failed:
-            raise MemoryError("No memory for the buffers of a compiled loop.")
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ class _Call:
     """One function of the library, and the sequences that it is given and fills: where their rows are."""
 
     function: Any
+    memory: Any  # bytes that it needs
     reads: tuple[tuple[int, int], ...]  # (value, axis of rows)
     makes: tuple[tuple[int, int, tuple[int, ...], torch.dtype], ...]  # (value, axis of rows, other sizes, dtype)
 
@@ -106,9 +110,14 @@ class _Call:
             features = tuple(size for d, size in enumerate(graph.row_shape(index)) if d != axis)
             makes.append((index, axis, features, graph.nodes[index].dtype))
         reads = tuple((index, graph.sequence_axis(index)) for index in kernel.reads)
-        return _Call(getattr(library, f"u_{kernel.name}"), reads, tuple(makes))
+        memory = getattr(library, f"u_{kernel.name}_memory")
+        memory.restype = ctypes.c_long
+        return _Call(getattr(library, f"u_{kernel.name}"), memory, reads, tuple(makes))
 
 
+HABITS = (ctypes.c_long * 4)(32, 48, 3, 16384)
+"""How rows are run: driver.h says what each number is."""
+_NUMBERS = ctypes.c_long * 7
 _CONTIGUOUS = torch.contiguous_format
 
 

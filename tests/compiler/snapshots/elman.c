@@ -1,102 +1,144 @@
 /* PyTorch 2.13 */
-static void u_forward_before(const u_job *job, long first, long R, char *scratch) {
+static void u_forward_before(const u_slice *s, long R, long low, long begin, long C) {
+  u_job *job = s->job;
+  const long B = job->B; (void)B;
   const float *restrict c2 = job->p[0]; (void)c2;
   const float *restrict c3 = job->p[1]; (void)c3;
   float *restrict q0 = job->p[3]; (void)q0;
-  float *restrict q9 = job->p[4]; (void)q9;
-  float *restrict b8 = (void *)scratch; (void)b8;
-  scratch += U_ROUND_UP(5L * 48 * sizeof(float));
-  const long row = first;
-  float *restrict x0 = q0 + row * 3L;
-  float *restrict y9 = q9 + row * 5L;
+  float *restrict z9 = (void *)(s->scratch + job->at[0]); (void)z9;
+  float *restrict b8 = (void *)(s->scratch + job->at[1]); (void)b8;
+  float *restrict x0 = q0 + (low * B + s->first) * 3L;
   /* product: 8 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(1, R, 3, 5, x0 + 0 + g * 0L + i * 0L, 3, 0, (const float *)job->packed[0] + g * u_packed_size_f(3, 5), b8 + g * 5L + i * 5L, 5, 0, 0);
+    u_shared_product_f(s, C, R, 3, 5, x0 + 0 + g * 0L + i * 0L, 3, B * 3L, (const float *)job->packed[1] + g * u_packed_size_f(3, 5), b8 + g * 5L + i * 5L, 5, R * 5L, 5);
+  u_wait(s);
   /* pass: 9 add */
-  for (long r = 0; r < R; r++) {
+  { const long begin = u_from(s, 5), end = u_to(s, 5);
+  for (long c = 0; c < C; c++) {
+  
+  for (long row = 0; row < R; row++) {
+  const long r = c * R + row, q = c * B + row; (void)r; (void)q;
   U_INDEPENDENT
-  for (long i0 = 0; i0 < 5; i0++) {
+  for (long i0 = begin; i0 < end; i0++) {
   const float e0 = c3[i0];
   const float e1 = b8[r * 5L + i0];
   const float e2 = (e0 + e1);
-  y9[r * 5L + i0] = e2;
+  z9[r * 5L + i0] = e2;
   }
-  
+  } }
   }
 }
 
-static void u_forward_loop(const u_job *job, long first, long R, char *scratch) {
+static void u_forward_loop(const u_slice *s, long R, long low, long begin, long C) {
+  u_job *job = s->job;
+  const long B = job->B; (void)B;
   const float *restrict c4 = job->p[2]; (void)c4;
-  float *restrict q9 = job->p[4]; (void)q9;
-  float *restrict q1 = job->p[5]; (void)q1;
-  float *restrict q13 = job->p[6]; (void)q13;
-  float *restrict first0 = job->p[7]; (void)first0;
-  float *restrict last0 = job->p[8]; (void)last0;
-  float *restrict other0 = job->p[9]; (void)other0;
-  float *restrict spare0 = job->p[10]; (void)spare0;
-  float *restrict b11 = (void *)scratch; (void)b11;
-  scratch += U_ROUND_UP(5L * 32 * sizeof(float));
-  float *restrict state0 = (void *)scratch; (void)state0;
-  scratch += U_ROUND_UP(5L * 32 * sizeof(float));
-  const long T = job->T, B = job->B;
+  float *restrict q1 = job->p[4]; (void)q1;
+  float *restrict q13 = job->p[5]; (void)q13;
+  float *restrict first0 = job->p[6]; (void)first0;
+  float *restrict last0 = job->p[7]; (void)last0;
+  float *restrict other0 = job->p[8]; (void)other0;
+  float *restrict spare0 = job->p[9]; (void)spare0;
+  float *restrict z9 = (void *)(s->scratch + job->at[0]); (void)z9;
+  float *restrict b11 = (void *)(s->scratch + job->at[2]); (void)b11;
+  float *restrict state0 = (void *)(s->scratch + job->at[3]); (void)state0;
+  const long T = job->T;
   const unsigned char *valid = job->valid, *restart = job->restart; (void)restart;
-  memcpy(state0, first0 + first * 5L, R * 5L * sizeof(float));
-  for (long step = 0; step < T; step++) {
-  const long k = step, t = job->reverse ? T - 1 - k : k, row = t * B + first;
-  float *restrict x9 = q9 + row * 5L;
+  for (long step = 0; step < C; step++) {
+  const long k = begin + step, t = job->reverse ? T - 1 - k : k, row = t * B + s->first, c = t - low;
+  (void)row; (void)c;
+  float *restrict x9 = z9 + c * R * 5L;
   float *restrict y1 = q1 + row * 5L;
   float *restrict y13 = q13 + row * 5L;
-  if (restart) for (long r = 0; r < R; r++) if (restart[row + r])
-    memcpy(state0 + r * 5L, other0 + (first + r) * 5L, 5L * sizeof(float));
-  memcpy(y1, state0, R * 5L * sizeof(float));
-  if (valid) for (long r = 0; r < R; r++) if (!valid[row + r])
-    memcpy(y1 + r * 5L, spare0 + (first + r) * 5L, 5L * sizeof(float));
+  if (restart) u_take(s, R, 5L, sizeof(float), state0, other0 + s->first * 5L, restart + row, 1);
+  u_take(s, R, 5L, sizeof(float), y1, state0, 0, 0);
+  if (valid) u_take(s, R, 5L, sizeof(float), y1, spare0 + s->first * 5L, valid + row, 0);
+  u_wait(s);
   /* product: 11 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(1, R, 5, 5, y1 + 0 + g * 0L + i * 0L, 5, 0, (const float *)job->packed[1] + g * u_packed_size_f(5, 5), b11 + g * 5L + i * 5L, 5, 0, 0);
+    u_shared_product_f(s, 1, R, 5, 5, y1 + 0 + g * 0L + i * 0L, 5, R * 5L, (const float *)job->packed[0] + g * u_packed_size_f(5, 5), b11 + g * 5L + i * 5L, 5, R * 5L, 5);
+  u_wait(s);
   /* pass: 13 tanh */
+  { const long begin = u_from(s, 5), end = u_to(s, 5);
+  
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
-  for (long i0 = 0; i0 < 5; i0++) {
+  for (long i0 = begin; i0 < end; i0++) {
   const float e0 = x9[r * 5L + i0];
   const float e1 = b11[r * 5L + i0];
   const float e2 = (e0 + e1);
   const float e3 = u_tanh_f(e2);
   y13[r * 5L + i0] = e3;
   }
-  
   }
-  for (long r = 0; r < R; r++) if (!valid || valid[row + r])
-    memcpy(state0 + r * 5L, y13 + r * 5L, 5L * sizeof(float));
   }
-  memcpy(last0 + first * 5L, state0, R * 5L * sizeof(float));
+  u_take(s, R, 5L, sizeof(float), state0, y13, valid ? valid + row : 0, 1);
+  }
 }
 
-__attribute__((visibility("default")))
-int u_forward(const long *n, const unsigned char *valid, const unsigned char *restart, void **p,
-    u_parallel parallel) {
-  void *packed[2] = {0};
-  u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4],
-    .threads = n[5] > 0 ? n[5] : 1, .valid = valid, .restart = restart, .p = p, .packed = packed,
-    .parallel = parallel};
-  if (job.T <= 0 || job.B <= 0) return 0;
-  const float *c2 = p[0]; (void)c2;
-  const float *c3 = p[1]; (void)c3;
-  const float *c4 = p[2]; (void)c4;
-  packed[0] = malloc(1 * u_packed_size_f(3, 5) * sizeof(float));
-  if (!packed[0]) { job.failed = 1; goto end; }
-  for (long g = 0; g < 1; g++) u_pack_f(3, 5, c2 + 0 + g * 0L, 1, 3, (float *)packed[0] + g * u_packed_size_f(3, 5));
-  packed[1] = malloc(1 * u_packed_size_f(5, 5) * sizeof(float));
-  if (!packed[1]) { job.failed = 1; goto end; }
-  for (long g = 0; g < 1; g++) u_pack_f(5, 5, c4 + 0 + g * 0L, 1, 5, (float *)packed[1] + g * u_packed_size_f(5, 5));
-  u_run(&job, u_forward_before, job.T * job.B, 48, U_ROUND_UP(5L * 48 * sizeof(float)));
-  u_run(&job, u_forward_loop, job.B, 32, U_ROUND_UP(5L * 32 * sizeof(float)) + U_ROUND_UP(5L * 32 * sizeof(float)));
-  end:
-  for (long i = 0; i < 2; i++) free(packed[i]);
-  return job.failed;
+static void u_forward_rows(const u_slice *s) {
+  u_job *job = s->job;
+  const long T = job->T;
+  float *restrict q1 = job->p[4]; (void)q1;
+  float *restrict q13 = job->p[5]; (void)q13;
+  float *restrict first0 = job->p[6]; (void)first0;
+  float *restrict last0 = job->p[7]; (void)last0;
+  float *restrict state0 = (void *)(s->scratch + job->at[3]);
+  u_take(s, s->R, 5L, sizeof(float), state0, first0 + s->first * 5L, 0, 0);
+  for (long chunk = 0; chunk < job->chunks; chunk++) {
+  const long place = chunk;
+  const long begin = place * job->chunk, C = T - begin < job->chunk ? T - begin : job->chunk;
+  const long low = job->reverse ? T - begin - C : begin;
+  const long R = u_active(s, low, C);
+  if (R < s->R) u_blank(s, low, C, R, 5L, sizeof(float), q1);
+  if (R < s->R) u_blank(s, low, C, R, 5L, sizeof(float), q13);
+  u_wait(s);
+  if (R) u_forward_before(s, R, low, begin, C);
+  u_wait(s);
+  u_forward_loop(s, R, low, begin, C);
+  }
+  u_take(s, s->R, 5L, sizeof(float), last0 + s->first * 5L, state0, 0, 0);
 }
 
-static void u_backward_loop(const u_job *job, long first, long R, char *scratch) {
+static void u_forward_pack(u_job *job, long me, long team) { (void)job; (void)me; (void)team;
+const float *c4 = job->p[2]; (void)c4;
+const float *c2 = job->p[0]; (void)c2;
+if (!(job->kept >> 0 & 1) && 0 % team == me) for (long g = 0; g < 1; g++) u_pack_f(5, 5, c4 + 0 + g * 0L, 1, 5, (float *)job->packed[0] + g * u_packed_size_f(5, 5));
+if (!(job->kept >> 1 & 1) && 1 % team == me) for (long g = 0; g < 1; g++) u_pack_f(3, 5, c2 + 0 + g * 0L, 1, 3, (float *)job->packed[1] + g * u_packed_size_f(3, 5));
+}
+static long u_forward_place(u_job *job, long *at) { (void)at;
+u_schedule(job, 25.0);
+const long rows = job->slice; long size = 0; (void)rows;
+at[0] = size; size += U_ROUND_UP(5L * rows * job->chunk * (long)sizeof(float));
+at[1] = size; size += U_ROUND_UP(5L * rows * job->chunk * (long)sizeof(float));
+at[2] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
+at[3] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
+job->scratch = size;
+size *= job->together ? 1 : job->threads;
+if (!(job->kept >> 0 & 1)) { job->packed[0] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(5, 5) * (long)sizeof(float)); }
+if (!(job->kept >> 1 & 1)) { job->packed[1] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(3, 5) * (long)sizeof(float)); }
+return size;
+}
+__attribute__((visibility("default"))) long u_forward_memory(const long *n, const u_habits *habits) {
+long at[4]; void *packed[2];
+u_job job = {.T = n[0], .B = n[1], .threads = n[5], .kept = n[6], .packed = packed,
+  .habits = habits};
+return job.T > 0 && job.B > 0 ? u_forward_place(&job, at) + 64 : 0;
+}
+__attribute__((visibility("default"))) void u_forward(const long *n, const unsigned char *valid, const unsigned char *restart, void **p,
+    void **packed, const u_pool *pool, const u_habits *habits, char *memory) {
+long at[4];
+u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4], .threads = n[5],
+  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits, .at = at,
+  .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_forward_pack, .run = u_forward_rows};
+if (job.T <= 0 || job.B <= 0) return;
+u_forward_place(&job, at);
+u_run(&job);
+}
+
+static void u_backward_loop(const u_slice *s, long R, long low, long begin, long C) {
+  u_job *job = s->job;
+  const long B = job->B; (void)B;
   const float *restrict c4 = job->p[0]; (void)c4;
   float *restrict q5 = job->p[2]; (void)q5;
   float *restrict q13 = job->p[3]; (void)q13;
@@ -105,27 +147,25 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   float *restrict last0 = job->p[7]; (void)last0;
   float *restrict other0 = job->p[8]; (void)other0;
   float *restrict spare0 = job->p[9]; (void)spare0;
-  float *restrict b6 = (void *)scratch; (void)b6;
-  scratch += U_ROUND_UP(5L * 32 * sizeof(float));
-  float *restrict b21 = (void *)scratch; (void)b21;
-  scratch += U_ROUND_UP(5L * 32 * sizeof(float));
-  float *restrict state0 = (void *)scratch; (void)state0;
-  scratch += U_ROUND_UP(5L * 32 * sizeof(float));
-  const long T = job->T, B = job->B;
+  float *restrict b6 = (void *)(s->scratch + job->at[0]); (void)b6;
+  float *restrict b21 = (void *)(s->scratch + job->at[1]); (void)b21;
+  float *restrict state0 = (void *)(s->scratch + job->at[2]); (void)state0;
+  const long T = job->T;
   const unsigned char *valid = job->valid, *restart = job->restart; (void)restart;
-  memcpy(state0, first0 + first * 5L, R * 5L * sizeof(float));
-  for (long step = 0; step < T; step++) {
-  const long k = T - 1 - step, t = job->reverse ? T - 1 - k : k, row = t * B + first;
+  for (long step = 0; step < C; step++) {
+  const long k = begin + C - 1 - step, t = job->reverse ? T - 1 - k : k, row = t * B + s->first, c = t - low;
+  (void)row; (void)c;
   float *restrict x5 = q5 + row * 5L;
   float *restrict x13 = q13 + row * 5L;
   float *restrict y17 = q17 + row * 5L;
-  memcpy(b6, state0, R * 5L * sizeof(float));
-  if (valid) for (long r = 0; r < R; r++) if (!valid[row + r])
-    memset(b6 + r * 5L, 0, 5L * sizeof(float));
+  u_take(s, R, 5L, sizeof(float), b6, state0, 0, 0);
+  if (valid) u_clear(s, R, 5L, sizeof(float), b6, valid + row, 0);
   /* pass: 17 mul */
+  { const long begin = u_from(s, 5), end = u_to(s, 5);
+  
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
-  for (long i0 = 0; i0 < 5; i0++) {
+  for (long i0 = begin; i0 < end; i0++) {
   const float e0 = b6[r * 5L + i0];
   const float e1 = x5[r * 5L + i0];
   const float e2 = (e0 + e1);
@@ -135,54 +175,91 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e6 = (e2 * e5);
   y17[r * 5L + i0] = e6;
   }
-  
   }
+  }
+  u_wait(s);
   /* product: 21 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(1, R, 5, 5, y17 + 0 + g * 0L + i * 0L, 5, 0, (const float *)job->packed[0] + g * u_packed_size_f(5, 5), b21 + g * 5L + i * 5L, 5, 0, 0);
-  for (long r = 0; r < R; r++) if (!valid || valid[row + r])
-    memcpy(state0 + r * 5L, b21 + r * 5L, 5L * sizeof(float));
+    u_shared_product_f(s, 1, R, 5, 5, y17 + 0 + g * 0L + i * 0L, 5, R * 5L, (const float *)job->packed[0] + g * u_packed_size_f(5, 5), b21 + g * 5L + i * 5L, 5, R * 5L, 5);
+  u_wait(s);
+  u_take(s, R, 5L, sizeof(float), state0, b21, valid ? valid + row : 0, 1);
   if (restart) for (long r = 0; r < R; r++) if (restart[row + r])
-    for (long j = 0; j < 5; j++) {
-      other0[(first + r) * 5L + j] += state0[r * 5L + j];
+    for (long j = u_from(s, 5); j < u_to(s, 5); j++) {
+      other0[(s->first + r) * 5L + j] += state0[r * 5L + j];
       state0[r * 5L + j] = 0; }
   if (job->window && job->done + k > 0 && (job->done + k) % job->window == 0)
-    memset(state0, 0, R * 5L * sizeof(float));
+    u_clear(s, s->R, 5L, sizeof(float), state0, 0, 1);
   }
-  memcpy(last0 + first * 5L, state0, R * 5L * sizeof(float));
 }
 
-static void u_backward_after(const u_job *job, long first, long R, char *scratch) {
+static void u_backward_after(const u_slice *s, long R, long low, long begin, long C) {
+  u_job *job = s->job;
+  const long B = job->B; (void)B;
   const float *restrict c2 = job->p[1]; (void)c2;
   float *restrict q17 = job->p[4]; (void)q17;
   float *restrict q22 = job->p[5]; (void)q22;
-  const long row = first;
-  float *restrict x17 = q17 + row * 5L;
-  float *restrict y22 = q22 + row * 3L;
+  float *restrict x17 = q17 + (low * B + s->first) * 5L;
+  float *restrict y22 = q22 + (low * B + s->first) * 3L;
   /* product: 22 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(1, R, 5, 3, x17 + 0 + g * 0L + i * 0L, 5, 0, (const float *)job->packed[1] + g * u_packed_size_f(5, 3), y22 + g * 3L + i * 3L, 3, 0, 0);
+    u_shared_product_f(s, C, R, 5, 3, x17 + 0 + g * 0L + i * 0L, 5, B * 5L, (const float *)job->packed[1] + g * u_packed_size_f(5, 3), y22 + g * 3L + i * 3L, 3, B * 3L, 3);
 }
 
-__attribute__((visibility("default")))
-int u_backward(const long *n, const unsigned char *valid, const unsigned char *restart, void **p,
-    u_parallel parallel) {
-  void *packed[2] = {0};
-  u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4],
-    .threads = n[5] > 0 ? n[5] : 1, .valid = valid, .restart = restart, .p = p, .packed = packed,
-    .parallel = parallel};
-  if (job.T <= 0 || job.B <= 0) return 0;
-  const float *c4 = p[0]; (void)c4;
-  const float *c2 = p[1]; (void)c2;
-  packed[0] = malloc(1 * u_packed_size_f(5, 5) * sizeof(float));
-  if (!packed[0]) { job.failed = 1; goto end; }
-  for (long g = 0; g < 1; g++) u_pack_f(5, 5, c4 + 0 + g * 0L, 5, 1, (float *)packed[0] + g * u_packed_size_f(5, 5));
-  packed[1] = malloc(1 * u_packed_size_f(5, 3) * sizeof(float));
-  if (!packed[1]) { job.failed = 1; goto end; }
-  for (long g = 0; g < 1; g++) u_pack_f(5, 3, c2 + 0 + g * 0L, 3, 1, (float *)packed[1] + g * u_packed_size_f(5, 3));
-  u_run(&job, u_backward_loop, job.B, 32, U_ROUND_UP(5L * 32 * sizeof(float)) + U_ROUND_UP(5L * 32 * sizeof(float)) + U_ROUND_UP(5L * 32 * sizeof(float)));
-  u_run(&job, u_backward_after, job.T * job.B, 48, 0);
-  end:
-  for (long i = 0; i < 2; i++) free(packed[i]);
-  return job.failed;
+static void u_backward_rows(const u_slice *s) {
+  u_job *job = s->job;
+  const long T = job->T;
+  float *restrict q17 = job->p[4]; (void)q17;
+  float *restrict q22 = job->p[5]; (void)q22;
+  float *restrict first0 = job->p[6]; (void)first0;
+  float *restrict last0 = job->p[7]; (void)last0;
+  float *restrict state0 = (void *)(s->scratch + job->at[2]);
+  u_take(s, s->R, 5L, sizeof(float), state0, first0 + s->first * 5L, 0, 0);
+  for (long chunk = 0; chunk < job->chunks; chunk++) {
+  const long place = job->chunks - 1 - chunk;
+  const long begin = place * job->chunk, C = T - begin < job->chunk ? T - begin : job->chunk;
+  const long low = job->reverse ? T - begin - C : begin;
+  const long R = u_active(s, low, C);
+  if (R < s->R) u_blank(s, low, C, R, 5L, sizeof(float), q17);
+  if (R < s->R) u_blank(s, low, C, R, 3L, sizeof(float), q22);
+  u_wait(s);
+  u_backward_loop(s, R, low, begin, C);
+  u_wait(s);
+  if (R) u_backward_after(s, R, low, begin, C);
+  }
+  u_take(s, s->R, 5L, sizeof(float), last0 + s->first * 5L, state0, 0, 0);
+}
+
+static void u_backward_pack(u_job *job, long me, long team) { (void)job; (void)me; (void)team;
+const float *c4 = job->p[0]; (void)c4;
+const float *c2 = job->p[1]; (void)c2;
+if (!(job->kept >> 0 & 1) && 0 % team == me) for (long g = 0; g < 1; g++) u_pack_f(5, 5, c4 + 0 + g * 0L, 5, 1, (float *)job->packed[0] + g * u_packed_size_f(5, 5));
+if (!(job->kept >> 1 & 1) && 1 % team == me) for (long g = 0; g < 1; g++) u_pack_f(5, 3, c2 + 0 + g * 0L, 3, 1, (float *)job->packed[1] + g * u_packed_size_f(5, 3));
+}
+static long u_backward_place(u_job *job, long *at) { (void)at;
+u_schedule(job, 25.0);
+const long rows = job->slice; long size = 0; (void)rows;
+at[0] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
+at[1] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
+at[2] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
+job->scratch = size;
+size *= job->together ? 1 : job->threads;
+if (!(job->kept >> 0 & 1)) { job->packed[0] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(5, 5) * (long)sizeof(float)); }
+if (!(job->kept >> 1 & 1)) { job->packed[1] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(5, 3) * (long)sizeof(float)); }
+return size;
+}
+__attribute__((visibility("default"))) long u_backward_memory(const long *n, const u_habits *habits) {
+long at[3]; void *packed[2];
+u_job job = {.T = n[0], .B = n[1], .threads = n[5], .kept = n[6], .packed = packed,
+  .habits = habits};
+return job.T > 0 && job.B > 0 ? u_backward_place(&job, at) + 64 : 0;
+}
+__attribute__((visibility("default"))) void u_backward(const long *n, const unsigned char *valid, const unsigned char *restart, void **p,
+    void **packed, const u_pool *pool, const u_habits *habits, char *memory) {
+long at[3];
+u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4], .threads = n[5],
+  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits, .at = at,
+  .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_backward_pack, .run = u_backward_rows};
+if (job.T <= 0 || job.B <= 0) return;
+u_backward_place(&job, at);
+u_run(&job);
 }

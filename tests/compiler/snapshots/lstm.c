@@ -1,65 +1,66 @@
 /* PyTorch 2.13 */
-static void u_forward_before(const u_job *job, long first, long R, char *scratch) {
+static void u_forward_before(const u_slice *s, long R, long low, long begin, long C) {
+  u_job *job = s->job;
+  const long B = job->B; (void)B;
   const float *restrict c3 = job->p[0]; (void)c3;
   const float *restrict c4 = job->p[1]; (void)c4;
   float *restrict q0 = job->p[4]; (void)q0;
-  float *restrict q12 = job->p[5]; (void)q12;
-  float *restrict b11 = (void *)scratch; (void)b11;
-  scratch += U_ROUND_UP(20L * 48 * sizeof(float));
-  const long row = first;
-  float *restrict x0 = q0 + row * 3L;
-  float *restrict y12 = q12 + row * 20L;
+  float *restrict z12 = (void *)(s->scratch + job->at[0]); (void)z12;
+  float *restrict b11 = (void *)(s->scratch + job->at[1]); (void)b11;
+  float *restrict x0 = q0 + (low * B + s->first) * 3L;
   /* product: 11 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(1, R, 3, 20, x0 + 0 + g * 0L + i * 0L, 3, 0, (const float *)job->packed[0] + g * u_packed_size_f(3, 20), b11 + g * 20L + i * 20L, 20, 0, 0);
+    u_shared_product_f(s, C, R, 3, 20, x0 + 0 + g * 0L + i * 0L, 3, B * 3L, (const float *)job->packed[1] + g * u_packed_size_f(3, 20), b11 + g * 20L + i * 20L, 20, R * 20L, 20);
+  u_wait(s);
   /* pass: 12 add */
-  for (long r = 0; r < R; r++) {
+  { const long begin = u_from(s, 20), end = u_to(s, 20);
+  for (long c = 0; c < C; c++) {
+  
+  for (long row = 0; row < R; row++) {
+  const long r = c * R + row, q = c * B + row; (void)r; (void)q;
   U_INDEPENDENT
-  for (long i0 = 0; i0 < 20; i0++) {
+  for (long i0 = begin; i0 < end; i0++) {
   const float e0 = c4[i0];
   const float e1 = b11[r * 20L + i0];
   const float e2 = (e0 + e1);
-  y12[r * 20L + i0] = e2;
+  z12[r * 20L + i0] = e2;
   }
-  
+  } }
   }
 }
 
-static void u_forward_loop(const u_job *job, long first, long R, char *scratch) {
+static void u_forward_loop(const u_slice *s, long R, long low, long begin, long C) {
+  u_job *job = s->job;
+  const long B = job->B; (void)B;
   const float *restrict c5 = job->p[2]; (void)c5;
   const float *restrict c6 = job->p[3]; (void)c6;
-  float *restrict q12 = job->p[5]; (void)q12;
-  float *restrict q1 = job->p[6]; (void)q1;
-  float *restrict q2 = job->p[7]; (void)q2;
-  float *restrict q21 = job->p[8]; (void)q21;
-  float *restrict q23 = job->p[9]; (void)q23;
-  float *restrict q24 = job->p[10]; (void)q24;
-  float *restrict q27 = job->p[11]; (void)q27;
-  float *restrict q28 = job->p[12]; (void)q28;
-  float *restrict q29 = job->p[13]; (void)q29;
-  float *restrict first0 = job->p[14]; (void)first0;
-  float *restrict last0 = job->p[15]; (void)last0;
-  float *restrict other0 = job->p[16]; (void)other0;
-  float *restrict spare0 = job->p[17]; (void)spare0;
-  float *restrict first1 = job->p[18]; (void)first1;
-  float *restrict last1 = job->p[19]; (void)last1;
-  float *restrict other1 = job->p[20]; (void)other1;
-  float *restrict spare1 = job->p[21]; (void)spare1;
-  float *restrict b14 = (void *)scratch; (void)b14;
-  scratch += U_ROUND_UP(20L * 32 * sizeof(float));
-  float *restrict b26 = (void *)scratch; (void)b26;
-  scratch += U_ROUND_UP(5L * 32 * sizeof(float));
-  float *restrict state0 = (void *)scratch; (void)state0;
-  scratch += U_ROUND_UP(5L * 32 * sizeof(float));
-  float *restrict state1 = (void *)scratch; (void)state1;
-  scratch += U_ROUND_UP(5L * 32 * sizeof(float));
-  const long T = job->T, B = job->B;
+  float *restrict q1 = job->p[5]; (void)q1;
+  float *restrict q2 = job->p[6]; (void)q2;
+  float *restrict q21 = job->p[7]; (void)q21;
+  float *restrict q23 = job->p[8]; (void)q23;
+  float *restrict q24 = job->p[9]; (void)q24;
+  float *restrict q27 = job->p[10]; (void)q27;
+  float *restrict q28 = job->p[11]; (void)q28;
+  float *restrict q29 = job->p[12]; (void)q29;
+  float *restrict first0 = job->p[13]; (void)first0;
+  float *restrict last0 = job->p[14]; (void)last0;
+  float *restrict other0 = job->p[15]; (void)other0;
+  float *restrict spare0 = job->p[16]; (void)spare0;
+  float *restrict first1 = job->p[17]; (void)first1;
+  float *restrict last1 = job->p[18]; (void)last1;
+  float *restrict other1 = job->p[19]; (void)other1;
+  float *restrict spare1 = job->p[20]; (void)spare1;
+  float *restrict z12 = (void *)(s->scratch + job->at[0]); (void)z12;
+  float *restrict b14 = (void *)(s->scratch + job->at[2]); (void)b14;
+  float *restrict b26 = (void *)(s->scratch + job->at[3]); (void)b26;
+  float *restrict state0 = (void *)(s->scratch + job->at[4]); (void)state0;
+  float *restrict state1 = (void *)(s->scratch + job->at[5]); (void)state1;
+  const long T = job->T;
   const unsigned char *valid = job->valid, *restart = job->restart; (void)restart;
-  memcpy(state0, first0 + first * 5L, R * 5L * sizeof(float));
-  memcpy(state1, first1 + first * 5L, R * 5L * sizeof(float));
-  for (long step = 0; step < T; step++) {
-  const long k = step, t = job->reverse ? T - 1 - k : k, row = t * B + first;
-  float *restrict x12 = q12 + row * 20L;
+  for (long step = 0; step < C; step++) {
+  const long k = begin + step, t = job->reverse ? T - 1 - k : k, row = t * B + s->first, c = t - low;
+  (void)row; (void)c;
+  float *restrict x12 = z12 + c * R * 20L;
   float *restrict y1 = q1 + row * 5L;
   float *restrict y2 = q2 + row * 5L;
   float *restrict y21 = q21 + row * 5L;
@@ -68,23 +69,23 @@ static void u_forward_loop(const u_job *job, long first, long R, char *scratch) 
   float *restrict y27 = q27 + row * 5L;
   float *restrict y28 = q28 + row * 5L;
   float *restrict y29 = q29 + row * 5L;
-  if (restart) for (long r = 0; r < R; r++) if (restart[row + r])
-    memcpy(state0 + r * 5L, other0 + (first + r) * 5L, 5L * sizeof(float));
-  memcpy(y1, state0, R * 5L * sizeof(float));
-  if (valid) for (long r = 0; r < R; r++) if (!valid[row + r])
-    memcpy(y1 + r * 5L, spare0 + (first + r) * 5L, 5L * sizeof(float));
-  if (restart) for (long r = 0; r < R; r++) if (restart[row + r])
-    memcpy(state1 + r * 5L, other1 + (first + r) * 5L, 5L * sizeof(float));
-  memcpy(y2, state1, R * 5L * sizeof(float));
-  if (valid) for (long r = 0; r < R; r++) if (!valid[row + r])
-    memcpy(y2 + r * 5L, spare1 + (first + r) * 5L, 5L * sizeof(float));
+  if (restart) u_take(s, R, 5L, sizeof(float), state0, other0 + s->first * 5L, restart + row, 1);
+  u_take(s, R, 5L, sizeof(float), y1, state0, 0, 0);
+  if (valid) u_take(s, R, 5L, sizeof(float), y1, spare0 + s->first * 5L, valid + row, 0);
+  if (restart) u_take(s, R, 5L, sizeof(float), state1, other1 + s->first * 5L, restart + row, 1);
+  u_take(s, R, 5L, sizeof(float), y2, state1, 0, 0);
+  if (valid) u_take(s, R, 5L, sizeof(float), y2, spare1 + s->first * 5L, valid + row, 0);
+  u_wait(s);
   /* product: 14 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(1, R, 5, 20, y1 + 0 + g * 0L + i * 0L, 5, 0, (const float *)job->packed[1] + g * u_packed_size_f(5, 20), b14 + g * 20L + i * 20L, 20, 0, 0);
+    u_shared_product_f(s, 1, R, 5, 20, y1 + 0 + g * 0L + i * 0L, 5, R * 5L, (const float *)job->packed[0] + g * u_packed_size_f(5, 20), b14 + g * 20L + i * 20L, 20, R * 20L, 5);
+  u_wait(s);
   /* pass: 21 sigmoid, 23 sigmoid, 24 tanh, 26 add, 27 sigmoid, 28 tanh, 29 mul */
+  { const long begin = u_from(s, 5), end = u_to(s, 5);
+  
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
-  for (long i0 = 0; i0 < 5; i0++) {
+  for (long i0 = begin; i0 < end; i0++) {
   const float e0 = x12[r * 20L + i0 + 5];
   const float e1 = c6[i0 + 5];
   const float e2 = b14[r * 20L + i0 + 5];
@@ -123,43 +124,95 @@ static void u_forward_loop(const u_job *job, long first, long R, char *scratch) 
   y28[r * 5L + i0] = e28;
   y29[r * 5L + i0] = e29;
   }
-  
   }
-  for (long r = 0; r < R; r++) if (!valid || valid[row + r])
-    memcpy(state0 + r * 5L, y29 + r * 5L, 5L * sizeof(float));
-  for (long r = 0; r < R; r++) if (!valid || valid[row + r])
-    memcpy(state1 + r * 5L, b26 + r * 5L, 5L * sizeof(float));
   }
-  memcpy(last0 + first * 5L, state0, R * 5L * sizeof(float));
-  memcpy(last1 + first * 5L, state1, R * 5L * sizeof(float));
+  u_take(s, R, 5L, sizeof(float), state0, y29, valid ? valid + row : 0, 1);
+  u_take(s, R, 5L, sizeof(float), state1, b26, valid ? valid + row : 0, 1);
+  }
 }
 
-__attribute__((visibility("default")))
-int u_forward(const long *n, const unsigned char *valid, const unsigned char *restart, void **p,
-    u_parallel parallel) {
-  void *packed[2] = {0};
-  u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4],
-    .threads = n[5] > 0 ? n[5] : 1, .valid = valid, .restart = restart, .p = p, .packed = packed,
-    .parallel = parallel};
-  if (job.T <= 0 || job.B <= 0) return 0;
-  const float *c3 = p[0]; (void)c3;
-  const float *c4 = p[1]; (void)c4;
-  const float *c5 = p[2]; (void)c5;
-  const float *c6 = p[3]; (void)c6;
-  packed[0] = malloc(1 * u_packed_size_f(3, 20) * sizeof(float));
-  if (!packed[0]) { job.failed = 1; goto end; }
-  for (long g = 0; g < 1; g++) u_pack_f(3, 20, c3 + 0 + g * 0L, 1, 3, (float *)packed[0] + g * u_packed_size_f(3, 20));
-  packed[1] = malloc(1 * u_packed_size_f(5, 20) * sizeof(float));
-  if (!packed[1]) { job.failed = 1; goto end; }
-  for (long g = 0; g < 1; g++) u_pack_f(5, 20, c5 + 0 + g * 0L, 1, 5, (float *)packed[1] + g * u_packed_size_f(5, 20));
-  u_run(&job, u_forward_before, job.T * job.B, 48, U_ROUND_UP(20L * 48 * sizeof(float)));
-  u_run(&job, u_forward_loop, job.B, 32, U_ROUND_UP(20L * 32 * sizeof(float)) + U_ROUND_UP(5L * 32 * sizeof(float)) + U_ROUND_UP(5L * 32 * sizeof(float)) + U_ROUND_UP(5L * 32 * sizeof(float)));
-  end:
-  for (long i = 0; i < 2; i++) free(packed[i]);
-  return job.failed;
+static void u_forward_rows(const u_slice *s) {
+  u_job *job = s->job;
+  const long T = job->T;
+  float *restrict q1 = job->p[5]; (void)q1;
+  float *restrict q2 = job->p[6]; (void)q2;
+  float *restrict q21 = job->p[7]; (void)q21;
+  float *restrict q23 = job->p[8]; (void)q23;
+  float *restrict q24 = job->p[9]; (void)q24;
+  float *restrict q27 = job->p[10]; (void)q27;
+  float *restrict q28 = job->p[11]; (void)q28;
+  float *restrict q29 = job->p[12]; (void)q29;
+  float *restrict first0 = job->p[13]; (void)first0;
+  float *restrict last0 = job->p[14]; (void)last0;
+  float *restrict first1 = job->p[17]; (void)first1;
+  float *restrict last1 = job->p[18]; (void)last1;
+  float *restrict state0 = (void *)(s->scratch + job->at[4]);
+  float *restrict state1 = (void *)(s->scratch + job->at[5]);
+  u_take(s, s->R, 5L, sizeof(float), state0, first0 + s->first * 5L, 0, 0);
+  u_take(s, s->R, 5L, sizeof(float), state1, first1 + s->first * 5L, 0, 0);
+  for (long chunk = 0; chunk < job->chunks; chunk++) {
+  const long place = chunk;
+  const long begin = place * job->chunk, C = T - begin < job->chunk ? T - begin : job->chunk;
+  const long low = job->reverse ? T - begin - C : begin;
+  const long R = u_active(s, low, C);
+  if (R < s->R) u_blank(s, low, C, R, 5L, sizeof(float), q1);
+  if (R < s->R) u_blank(s, low, C, R, 5L, sizeof(float), q2);
+  if (R < s->R) u_blank(s, low, C, R, 5L, sizeof(float), q21);
+  if (R < s->R) u_blank(s, low, C, R, 5L, sizeof(float), q23);
+  if (R < s->R) u_blank(s, low, C, R, 5L, sizeof(float), q24);
+  if (R < s->R) u_blank(s, low, C, R, 5L, sizeof(float), q27);
+  if (R < s->R) u_blank(s, low, C, R, 5L, sizeof(float), q28);
+  if (R < s->R) u_blank(s, low, C, R, 5L, sizeof(float), q29);
+  u_wait(s);
+  if (R) u_forward_before(s, R, low, begin, C);
+  u_wait(s);
+  u_forward_loop(s, R, low, begin, C);
+  }
+  u_take(s, s->R, 5L, sizeof(float), last0 + s->first * 5L, state0, 0, 0);
+  u_take(s, s->R, 5L, sizeof(float), last1 + s->first * 5L, state1, 0, 0);
 }
 
-static void u_backward_loop(const u_job *job, long first, long R, char *scratch) {
+static void u_forward_pack(u_job *job, long me, long team) { (void)job; (void)me; (void)team;
+const float *c5 = job->p[2]; (void)c5;
+const float *c3 = job->p[0]; (void)c3;
+if (!(job->kept >> 0 & 1) && 0 % team == me) for (long g = 0; g < 1; g++) u_pack_f(5, 20, c5 + 0 + g * 0L, 1, 5, (float *)job->packed[0] + g * u_packed_size_f(5, 20));
+if (!(job->kept >> 1 & 1) && 1 % team == me) for (long g = 0; g < 1; g++) u_pack_f(3, 20, c3 + 0 + g * 0L, 1, 3, (float *)job->packed[1] + g * u_packed_size_f(3, 20));
+}
+static long u_forward_place(u_job *job, long *at) { (void)at;
+u_schedule(job, 100.0);
+const long rows = job->slice; long size = 0; (void)rows;
+at[0] = size; size += U_ROUND_UP(20L * rows * job->chunk * (long)sizeof(float));
+at[1] = size; size += U_ROUND_UP(20L * rows * job->chunk * (long)sizeof(float));
+at[2] = size; size += U_ROUND_UP(20L * rows * (long)sizeof(float));
+at[3] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
+at[4] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
+at[5] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
+job->scratch = size;
+size *= job->together ? 1 : job->threads;
+if (!(job->kept >> 0 & 1)) { job->packed[0] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(5, 20) * (long)sizeof(float)); }
+if (!(job->kept >> 1 & 1)) { job->packed[1] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(3, 20) * (long)sizeof(float)); }
+return size;
+}
+__attribute__((visibility("default"))) long u_forward_memory(const long *n, const u_habits *habits) {
+long at[6]; void *packed[2];
+u_job job = {.T = n[0], .B = n[1], .threads = n[5], .kept = n[6], .packed = packed,
+  .habits = habits};
+return job.T > 0 && job.B > 0 ? u_forward_place(&job, at) + 64 : 0;
+}
+__attribute__((visibility("default"))) void u_forward(const long *n, const unsigned char *valid, const unsigned char *restart, void **p,
+    void **packed, const u_pool *pool, const u_habits *habits, char *memory) {
+long at[6];
+u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4], .threads = n[5],
+  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits, .at = at,
+  .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_forward_pack, .run = u_forward_rows};
+if (job.T <= 0 || job.B <= 0) return;
+u_forward_place(&job, at);
+u_run(&job);
+}
+
+static void u_backward_loop(const u_slice *s, long R, long low, long begin, long C) {
+  u_job *job = s->job;
+  const long B = job->B; (void)B;
   const float *restrict c5 = job->p[0]; (void)c5;
   float *restrict q2 = job->p[2]; (void)q2;
   float *restrict q7 = job->p[3]; (void)q7;
@@ -177,24 +230,17 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   float *restrict last1 = job->p[16]; (void)last1;
   float *restrict other1 = job->p[17]; (void)other1;
   float *restrict spare1 = job->p[18]; (void)spare1;
-  float *restrict b8 = (void *)scratch; (void)b8;
-  scratch += U_ROUND_UP(5L * 32 * sizeof(float));
-  float *restrict b9 = (void *)scratch; (void)b9;
-  scratch += U_ROUND_UP(5L * 32 * sizeof(float));
-  float *restrict b48 = (void *)scratch; (void)b48;
-  scratch += U_ROUND_UP(5L * 32 * sizeof(float));
-  float *restrict b54 = (void *)scratch; (void)b54;
-  scratch += U_ROUND_UP(5L * 32 * sizeof(float));
-  float *restrict state0 = (void *)scratch; (void)state0;
-  scratch += U_ROUND_UP(5L * 32 * sizeof(float));
-  float *restrict state1 = (void *)scratch; (void)state1;
-  scratch += U_ROUND_UP(5L * 32 * sizeof(float));
-  const long T = job->T, B = job->B;
+  float *restrict b8 = (void *)(s->scratch + job->at[0]); (void)b8;
+  float *restrict b9 = (void *)(s->scratch + job->at[1]); (void)b9;
+  float *restrict b48 = (void *)(s->scratch + job->at[2]); (void)b48;
+  float *restrict b54 = (void *)(s->scratch + job->at[3]); (void)b54;
+  float *restrict state0 = (void *)(s->scratch + job->at[4]); (void)state0;
+  float *restrict state1 = (void *)(s->scratch + job->at[5]); (void)state1;
+  const long T = job->T;
   const unsigned char *valid = job->valid, *restart = job->restart; (void)restart;
-  memcpy(state0, first0 + first * 5L, R * 5L * sizeof(float));
-  memcpy(state1, first1 + first * 5L, R * 5L * sizeof(float));
-  for (long step = 0; step < T; step++) {
-  const long k = T - 1 - step, t = job->reverse ? T - 1 - k : k, row = t * B + first;
+  for (long step = 0; step < C; step++) {
+  const long k = begin + C - 1 - step, t = job->reverse ? T - 1 - k : k, row = t * B + s->first, c = t - low;
+  (void)row; (void)c;
   float *restrict x2 = q2 + row * 5L;
   float *restrict x7 = q7 + row * 5L;
   float *restrict x21 = q21 + row * 5L;
@@ -203,16 +249,16 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   float *restrict x27 = q27 + row * 5L;
   float *restrict x28 = q28 + row * 5L;
   float *restrict y53 = q53 + row * 20L;
-  memcpy(b8, state0, R * 5L * sizeof(float));
-  if (valid) for (long r = 0; r < R; r++) if (!valid[row + r])
-    memset(b8 + r * 5L, 0, 5L * sizeof(float));
-  memcpy(b9, state1, R * 5L * sizeof(float));
-  if (valid) for (long r = 0; r < R; r++) if (!valid[row + r])
-    memset(b9 + r * 5L, 0, 5L * sizeof(float));
+  u_take(s, R, 5L, sizeof(float), b8, state0, 0, 0);
+  if (valid) u_clear(s, R, 5L, sizeof(float), b8, valid + row, 0);
+  u_take(s, R, 5L, sizeof(float), b9, state1, 0, 0);
+  if (valid) u_clear(s, R, 5L, sizeof(float), b9, valid + row, 0);
   /* pass: 48 mul */
+  { const long begin = u_from(s, 5), end = u_to(s, 5);
+  
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
-  for (long i0 = 0; i0 < 5; i0++) {
+  for (long i0 = begin; i0 < end; i0++) {
   const float e0 = b9[r * 5L + i0];
   const float e1 = b8[r * 5L + i0];
   const float e2 = x7[r * 5L + i0];
@@ -228,12 +274,14 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e12 = (e10 * e11);
   b48[r * 5L + i0] = e12;
   }
-  
+  }
   }
   /* cat: 53 cat */
+  { const long begin = u_from(s, 5), end = u_to(s, 5);
+  
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
-  for (long i0 = 0; i0 < 5; i0++) {
+  for (long i0 = begin; i0 < end; i0++) {
   const float e0 = b9[r * 5L + i0];
   const float e1 = b8[r * 5L + i0];
   const float e2 = x7[r * 5L + i0];
@@ -253,11 +301,13 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e16 = (e12 * e15);
   y53[r * 20L + i0] = e16;
   }
-  
   }
+  }
+  { const long begin = u_from(s, 5), end = u_to(s, 5);
+  
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
-  for (long i0 = 0; i0 < 5; i0++) {
+  for (long i0 = begin; i0 < end; i0++) {
   const float e0 = b9[r * 5L + i0];
   const float e1 = b8[r * 5L + i0];
   const float e2 = x7[r * 5L + i0];
@@ -277,11 +327,13 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e16 = (e12 * e15);
   y53[r * 20L + i0 + 5] = e16;
   }
-  
   }
+  }
+  { const long begin = u_from(s, 5), end = u_to(s, 5);
+  
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
-  for (long i0 = 0; i0 < 5; i0++) {
+  for (long i0 = begin; i0 < end; i0++) {
   const float e0 = b9[r * 5L + i0];
   const float e1 = b8[r * 5L + i0];
   const float e2 = x7[r * 5L + i0];
@@ -301,11 +353,13 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e16 = (e12 * e15);
   y53[r * 20L + i0 + 10] = e16;
   }
-  
   }
+  }
+  { const long begin = u_from(s, 5), end = u_to(s, 5);
+  
   for (long r = 0; r < R; r++) {
   U_INDEPENDENT
-  for (long i0 = 0; i0 < 5; i0++) {
+  for (long i0 = begin; i0 < end; i0++) {
   const float e0 = b8[r * 5L + i0];
   const float e1 = x7[r * 5L + i0];
   const float e2 = (e0 + e1);
@@ -317,63 +371,106 @@ static void u_backward_loop(const u_job *job, long first, long R, char *scratch)
   const float e8 = (e4 * e7);
   y53[r * 20L + i0 + 15] = e8;
   }
-  
   }
+  }
+  u_wait(s);
   /* product: 54 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(1, R, 20, 5, y53 + 0 + g * 0L + i * 0L, 20, 0, (const float *)job->packed[0] + g * u_packed_size_f(20, 5), b54 + g * 5L + i * 5L, 5, 0, 0);
-  for (long r = 0; r < R; r++) if (!valid || valid[row + r])
-    memcpy(state0 + r * 5L, b54 + r * 5L, 5L * sizeof(float));
+    u_shared_product_f(s, 1, R, 20, 5, y53 + 0 + g * 0L + i * 0L, 20, R * 20L, (const float *)job->packed[0] + g * u_packed_size_f(20, 5), b54 + g * 5L + i * 5L, 5, R * 5L, 5);
+  u_wait(s);
+  u_take(s, R, 5L, sizeof(float), state0, b54, valid ? valid + row : 0, 1);
   if (restart) for (long r = 0; r < R; r++) if (restart[row + r])
-    for (long j = 0; j < 5; j++) {
-      other0[(first + r) * 5L + j] += state0[r * 5L + j];
+    for (long j = u_from(s, 5); j < u_to(s, 5); j++) {
+      other0[(s->first + r) * 5L + j] += state0[r * 5L + j];
       state0[r * 5L + j] = 0; }
   if (job->window && job->done + k > 0 && (job->done + k) % job->window == 0)
-    memset(state0, 0, R * 5L * sizeof(float));
-  for (long r = 0; r < R; r++) if (!valid || valid[row + r])
-    memcpy(state1 + r * 5L, b48 + r * 5L, 5L * sizeof(float));
+    u_clear(s, s->R, 5L, sizeof(float), state0, 0, 1);
+  u_take(s, R, 5L, sizeof(float), state1, b48, valid ? valid + row : 0, 1);
   if (restart) for (long r = 0; r < R; r++) if (restart[row + r])
-    for (long j = 0; j < 5; j++) {
-      other1[(first + r) * 5L + j] += state1[r * 5L + j];
+    for (long j = u_from(s, 5); j < u_to(s, 5); j++) {
+      other1[(s->first + r) * 5L + j] += state1[r * 5L + j];
       state1[r * 5L + j] = 0; }
   if (job->window && job->done + k > 0 && (job->done + k) % job->window == 0)
-    memset(state1, 0, R * 5L * sizeof(float));
+    u_clear(s, s->R, 5L, sizeof(float), state1, 0, 1);
   }
-  memcpy(last0 + first * 5L, state0, R * 5L * sizeof(float));
-  memcpy(last1 + first * 5L, state1, R * 5L * sizeof(float));
 }
 
-static void u_backward_after(const u_job *job, long first, long R, char *scratch) {
+static void u_backward_after(const u_slice *s, long R, long low, long begin, long C) {
+  u_job *job = s->job;
+  const long B = job->B; (void)B;
   const float *restrict c3 = job->p[1]; (void)c3;
   float *restrict q53 = job->p[9]; (void)q53;
   float *restrict q60 = job->p[10]; (void)q60;
-  const long row = first;
-  float *restrict x53 = q53 + row * 20L;
-  float *restrict y60 = q60 + row * 3L;
+  float *restrict x53 = q53 + (low * B + s->first) * 20L;
+  float *restrict y60 = q60 + (low * B + s->first) * 3L;
   /* product: 60 mm */
   for (long g = 0; g < 1; g++) for (long i = 0; i < 1; i++)
-    u_product_f(1, R, 20, 3, x53 + 0 + g * 0L + i * 0L, 20, 0, (const float *)job->packed[1] + g * u_packed_size_f(20, 3), y60 + g * 3L + i * 3L, 3, 0, 0);
+    u_shared_product_f(s, C, R, 20, 3, x53 + 0 + g * 0L + i * 0L, 20, B * 20L, (const float *)job->packed[1] + g * u_packed_size_f(20, 3), y60 + g * 3L + i * 3L, 3, B * 3L, 3);
 }
 
-__attribute__((visibility("default")))
-int u_backward(const long *n, const unsigned char *valid, const unsigned char *restart, void **p,
-    u_parallel parallel) {
-  void *packed[2] = {0};
-  u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4],
-    .threads = n[5] > 0 ? n[5] : 1, .valid = valid, .restart = restart, .p = p, .packed = packed,
-    .parallel = parallel};
-  if (job.T <= 0 || job.B <= 0) return 0;
-  const float *c5 = p[0]; (void)c5;
-  const float *c3 = p[1]; (void)c3;
-  packed[0] = malloc(1 * u_packed_size_f(20, 5) * sizeof(float));
-  if (!packed[0]) { job.failed = 1; goto end; }
-  for (long g = 0; g < 1; g++) u_pack_f(20, 5, c5 + 0 + g * 0L, 5, 1, (float *)packed[0] + g * u_packed_size_f(20, 5));
-  packed[1] = malloc(1 * u_packed_size_f(20, 3) * sizeof(float));
-  if (!packed[1]) { job.failed = 1; goto end; }
-  for (long g = 0; g < 1; g++) u_pack_f(20, 3, c3 + 0 + g * 0L, 3, 1, (float *)packed[1] + g * u_packed_size_f(20, 3));
-  u_run(&job, u_backward_loop, job.B, 32, U_ROUND_UP(5L * 32 * sizeof(float)) + U_ROUND_UP(5L * 32 * sizeof(float)) + U_ROUND_UP(5L * 32 * sizeof(float)) + U_ROUND_UP(5L * 32 * sizeof(float)) + U_ROUND_UP(5L * 32 * sizeof(float)) + U_ROUND_UP(5L * 32 * sizeof(float)));
-  u_run(&job, u_backward_after, job.T * job.B, 48, 0);
-  end:
-  for (long i = 0; i < 2; i++) free(packed[i]);
-  return job.failed;
+static void u_backward_rows(const u_slice *s) {
+  u_job *job = s->job;
+  const long T = job->T;
+  float *restrict q53 = job->p[9]; (void)q53;
+  float *restrict q60 = job->p[10]; (void)q60;
+  float *restrict first0 = job->p[11]; (void)first0;
+  float *restrict last0 = job->p[12]; (void)last0;
+  float *restrict first1 = job->p[15]; (void)first1;
+  float *restrict last1 = job->p[16]; (void)last1;
+  float *restrict state0 = (void *)(s->scratch + job->at[4]);
+  float *restrict state1 = (void *)(s->scratch + job->at[5]);
+  u_take(s, s->R, 5L, sizeof(float), state0, first0 + s->first * 5L, 0, 0);
+  u_take(s, s->R, 5L, sizeof(float), state1, first1 + s->first * 5L, 0, 0);
+  for (long chunk = 0; chunk < job->chunks; chunk++) {
+  const long place = job->chunks - 1 - chunk;
+  const long begin = place * job->chunk, C = T - begin < job->chunk ? T - begin : job->chunk;
+  const long low = job->reverse ? T - begin - C : begin;
+  const long R = u_active(s, low, C);
+  if (R < s->R) u_blank(s, low, C, R, 20L, sizeof(float), q53);
+  if (R < s->R) u_blank(s, low, C, R, 3L, sizeof(float), q60);
+  u_wait(s);
+  u_backward_loop(s, R, low, begin, C);
+  u_wait(s);
+  if (R) u_backward_after(s, R, low, begin, C);
+  }
+  u_take(s, s->R, 5L, sizeof(float), last0 + s->first * 5L, state0, 0, 0);
+  u_take(s, s->R, 5L, sizeof(float), last1 + s->first * 5L, state1, 0, 0);
+}
+
+static void u_backward_pack(u_job *job, long me, long team) { (void)job; (void)me; (void)team;
+const float *c5 = job->p[0]; (void)c5;
+const float *c3 = job->p[1]; (void)c3;
+if (!(job->kept >> 0 & 1) && 0 % team == me) for (long g = 0; g < 1; g++) u_pack_f(20, 5, c5 + 0 + g * 0L, 5, 1, (float *)job->packed[0] + g * u_packed_size_f(20, 5));
+if (!(job->kept >> 1 & 1) && 1 % team == me) for (long g = 0; g < 1; g++) u_pack_f(20, 3, c3 + 0 + g * 0L, 3, 1, (float *)job->packed[1] + g * u_packed_size_f(20, 3));
+}
+static long u_backward_place(u_job *job, long *at) { (void)at;
+u_schedule(job, 100.0);
+const long rows = job->slice; long size = 0; (void)rows;
+at[0] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
+at[1] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
+at[2] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
+at[3] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
+at[4] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
+at[5] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
+job->scratch = size;
+size *= job->together ? 1 : job->threads;
+if (!(job->kept >> 0 & 1)) { job->packed[0] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(20, 5) * (long)sizeof(float)); }
+if (!(job->kept >> 1 & 1)) { job->packed[1] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(20, 3) * (long)sizeof(float)); }
+return size;
+}
+__attribute__((visibility("default"))) long u_backward_memory(const long *n, const u_habits *habits) {
+long at[6]; void *packed[2];
+u_job job = {.T = n[0], .B = n[1], .threads = n[5], .kept = n[6], .packed = packed,
+  .habits = habits};
+return job.T > 0 && job.B > 0 ? u_backward_place(&job, at) + 64 : 0;
+}
+__attribute__((visibility("default"))) void u_backward(const long *n, const unsigned char *valid, const unsigned char *restart, void **p,
+    void **packed, const u_pool *pool, const u_habits *habits, char *memory) {
+long at[6];
+u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4], .threads = n[5],
+  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits, .at = at,
+  .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_backward_pack, .run = u_backward_rows};
+if (job.T <= 0 || job.B <= 0) return;
+u_backward_place(&job, at);
+u_run(&job);
 }

@@ -22,6 +22,7 @@ class Parts:
     loop: Part
     after: Part
     last: tuple[int, ...]
+    outside: tuple[int, ...]  # what somebody else reads: torch's part, the backward half, the caller
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class Kernel:
     constants: tuple[int, ...]
     reads: tuple[int, ...]
     makes: tuple[int, ...]  # sequences that it fills
+    passed: tuple[int, ...]  # values that one part hands to another a few steps at a time, and nobody else reads
     carried: tuple[int, ...]  # places of the state's tensors that are carried
+    packed: tuple[int, ...]  # the constants that it packs, in the order of the packs
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@
 adjoint of the state, ``other`` its sum over the resets, and a masked row's is zero.
 """
 
-from .writer import Writer
+from .together import Task, synchronised
+from .writer import Array, Writer
 
 ARGUMENTS = ("first", "last", "other", "spare")
 
@@ -23,76 +24,82 @@ class Loop:
     def __init__(self, writer: Writer, forward: bool, before: list[int], after: list[int | None]):
         self.writer, self.forward, self.before, self.after = writer, forward, before, after
 
-    def scratch(self) -> list[tuple[str, str, int]]:
-        """The arrays of a block."""
-        kept = [(self.writer.kind(i), f"state{k}", self.writer.size(i)) for k, i in enumerate(self.before)]
+    def scratch(self) -> list[Array]:
+        """The arrays of a slice."""
+        kept = [Array(self.writer.kind(i), f"state{k}", self.writer.size(i), True) for k, i in enumerate(self.before)]
         return [*self.writer.scratch(), *kept]
 
     def arguments(self) -> list[str]:
         """The names of the carried values' arguments."""
         return [f"{name}{k}" for k in range(len(self.before)) for name in ARGUMENTS]
 
+    def start(self) -> list[str]:
+        """Before all steps."""
+        return self._copies("state{k}", "first{k} + s->first * {n}L")
+
+    def finish(self) -> list[str]:
+        """After all steps."""
+        return self._copies("last{k} + s->first * {n}L", "state{k}")
+
     def body(self) -> list[str]:
-        """All time steps of the rows ``first`` to ``first + R``."""
-        order = "step" if self.forward else "T - 1 - step"
+        """The steps from ``begin``, in the order of a forward run, C of them; ``low`` is the earliest in time."""
+        order = "begin + step" if self.forward else "begin + C - 1 - step"
         return [
-            "const long T = job->T, B = job->B;",
+            "const long T = job->T;",
             "const unsigned char *valid = job->valid, *restart = job->restart; (void)restart;",
-            *self._copies("state{k}", "first{k} + first * {n}L"),
-            "for (long step = 0; step < T; step++) {",
-            f"const long k = {order}, t = job->reverse ? T - 1 - k : k, row = t * B + first;",
+            "for (long step = 0; step < C; step++) {",
+            f"const long k = {order}, t = job->reverse ? T - 1 - k : k, row = t * B + s->first, c = t - low;",
+            "(void)row; (void)c;",
             *self.writer.begin(),
-            *self._seen(),
-            *self.writer.lines,
-            *self.writer.end(),
-            *self._next(),
+            *synchronised([*self._seen(), *self.writer.tasks, *self._next()]),
             "}",
-            *self._copies("last{k} + first * {n}L", "state{k}"),
         ]
 
-    def _carried(self) -> list[tuple[int, int, str, str]]:
-        """Of each carried value: its place, its size, its C type, and the array in which a step sees it."""
+    def _carried(self) -> list[tuple[int, int, str, int]]:
+        """Of each carried value: its place, its size, its C type, and its number."""
         w = self.writer
-        return [(k, w.size(i), w.kind(i), w.buffer(i)) for k, i in enumerate(self.before)]
+        return [(k, w.size(i), w.kind(i), i) for k, i in enumerate(self.before)]
 
     def _copies(self, target: str, source: str) -> list[str]:
         return [
-            f"memcpy({target.format(k=k, n=n)}, {source.format(k=k, n=n)}, R * {n}L * sizeof({kind}));"
+            f"u_take(s, s->R, {n}L, sizeof({kind}), {target.format(k=k, n=n)}, {source.format(k=k, n=n)}, 0, 0);"
             for k, n, kind, _ in self._carried()
         ]
 
-    def _seen(self) -> list[str]:
+    def _seen(self) -> list[Task]:
         """The carried values as the step sees them."""
-        lines = []
-        for k, n, kind, seen in self._carried():
-            one = f"{n}L * sizeof({kind})"
+        tasks = []
+        for k, n, kind, index in self._carried():
+            of, seen, lines = f"R, {n}L, sizeof({kind})", self.writer.buffer(index), []
             if self.forward:
-                lines.append("if (restart) for (long r = 0; r < R; r++) if (restart[row + r])")
-                lines.append(f"  memcpy(state{k} + r * {n}L, other{k} + (first + r) * {n}L, {one});")
-            lines.append(f"memcpy({seen}, state{k}, R * {one});")
-            lines.append("if (valid) for (long r = 0; r < R; r++) if (!valid[row + r])")
+                lines.append(f"if (restart) u_take(s, {of}, state{k}, other{k} + s->first * {n}L, restart + row, 1);")
+            lines.append(f"u_take(s, {of}, {seen}, state{k}, 0, 0);")
             if self.forward:
-                lines.append(f"  memcpy({seen} + r * {n}L, spare{k} + (first + r) * {n}L, {one});")
+                lines.append(f"if (valid) u_take(s, {of}, {seen}, spare{k} + s->first * {n}L, valid + row, 0);")
             else:
-                lines.append(f"  memset({seen} + r * {n}L, 0, {one});")
-        return lines
+                lines.append(f"if (valid) u_clear(s, {of}, {seen}, valid + row, 0);")
+            tasks.append(Task(tuple(lines), {f"state{k}": (n,)}, {seen: (n,), f"state{k}": (n,)}))
+        return tasks
 
-    def _next(self) -> list[str]:
+    def _next(self) -> list[Task]:
         """The carried values after the step; a masked row holds its own."""
-        lines = []
+        tasks = []
         for (k, n, kind, _), result in zip(self._carried(), self.after, strict=True):
-            lines.append("for (long r = 0; r < R; r++) if (!valid || valid[row + r])")
+            of, lines, reads = f"R, {n}L, sizeof({kind})", [], {}
             if result is None:
-                lines.append(f"  memset(state{k} + r * {n}L, 0, {n}L * sizeof({kind}));")
+                lines.append(f"u_clear(s, {of}, state{k}, valid ? valid + row : 0, 1);")
             else:
-                lines.append(
-                    f"  memcpy(state{k} + r * {n}L, {self.writer.buffer(result)} + r * {n}L, {n}L * sizeof({kind}));"
-                )
+                source = self.writer.buffer(result)
+                lines.append(f"u_take(s, {of}, state{k}, {source}, valid ? valid + row : 0, 1);")
+                reads = {source: (n,)}
             if not self.forward:
-                lines.append("if (restart) for (long r = 0; r < R; r++) if (restart[row + r])")
-                lines.append(f"  for (long j = 0; j < {n}; j++) {{")
-                lines.append(f"    other{k}[(first + r) * {n}L + j] += state{k}[r * {n}L + j];")
-                lines.append(f"    state{k}[r * {n}L + j] = 0; }}")
-                lines.append("if (job->window && job->done + k > 0 && (job->done + k) % job->window == 0)")
-                lines.append(f"  memset(state{k}, 0, R * {n}L * sizeof({kind}));")
-        return lines
+                lines += [
+                    "if (restart) for (long r = 0; r < R; r++) if (restart[row + r])",
+                    f"  for (long j = u_from(s, {n}); j < u_to(s, {n}); j++) {{",
+                    f"    other{k}[(s->first + r) * {n}L + j] += state{k}[r * {n}L + j];",
+                    f"    state{k}[r * {n}L + j] = 0; }}",
+                    "if (job->window && job->done + k > 0 && (job->done + k) % job->window == 0)",
+                    f"  u_clear(s, s->R, {n}L, sizeof({kind}), state{k}, 0, 1);",
+                ]
+            tasks.append(Task(tuple(lines), reads, {f"state{k}": (n,)}))
+        return tasks

@@ -28,14 +28,15 @@ def split(graph: Graph, direction: Direction) -> Parts:
     handed = {*direction.results}
     last |= {index for index in handed & (rows_before | rows_after) if never_stored(graph, index)}
     last |= pulled(graph, last, outer - first)
-    asked = (handed | read_by(graph, last)) - last
+    outside = handed | read_by(graph, last)
+    asked = outside - last
     after = _part(graph, rows_after, asked, outer)
     asked |= {*direction.reads, *after.reads}
     before = _part(graph, rows_before, asked, outer)
     loop = Part(direction.loop, direction.reads, direction.constants, direction.writes)
     given = {index for part in (before, loop, after) for index in (*part.reads, *part.constants)}
     first &= ancestors(graph, given | handed | last, stop=lambda index: index not in outer)
-    return Parts(tuple(sorted(first)), before, loop, after, tuple(sorted(last)))
+    return Parts(tuple(sorted(first)), before, loop, after, tuple(sorted(last)), tuple(sorted(outside)))
 
 
 def _by_row(graph: Graph, index: int) -> bool:

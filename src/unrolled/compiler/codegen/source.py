@@ -1,24 +1,22 @@
 """The C source of a plan: a pure function from a plan to text.
 
-Each direction is one function that runs three parts: the rows before the loop, the loop, the rows after it. The rows
-are cut into blocks; in the loop each block runs all time steps by itself, so threads never wait for each other.
+Each direction is three functions, each of which runs some rows of the batch through a few time steps: the values before
+the loop, the loop, and the values after it. A fourth calls them in turn until the sequence is done (see driver.h).
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..graph import Graph
+from ..operations import PRODUCTS, VIEWS
 from ..plan import Direction, Plan
-from .contract import Kernel, Part, Parts, Source
+from .contract import Kernel, Parts, Source
 from .expression import c_type, sequence_type
 from .loop import ARGUMENTS, Loop
 from .parts import split
 from .prelude import prelude
 from .products import Packs
-from .writer import Writer
-
-LOOP_ROWS = 32  # at most so many rows of the batch run through time together
-ROWS = 48  # so many rows at once before and after the loop: what they need stays in a core's cache
+from .writer import Array, Writer
 
 
 def generate(plan: Plan) -> Source:
@@ -28,54 +26,94 @@ def generate(plan: Plan) -> Source:
         UnsupportedStep: an operation or dtype of the loop has no C.
     """
     graph = plan.graph
-    text, forward = _direction(graph, plan.forward, "forward", graph.state, graph.new_state)
+    work = _multiply_adds(graph, plan.forward.loop)
+    text, forward = _direction(graph, plan.forward, "forward", graph.state, graph.new_state, work)
     texts, backward = [text], None
     if plan.backward is not None:
-        text, backward = _direction(graph, plan.backward, "backward", graph.d_new_state, graph.d_state)
+        text, backward = _direction(graph, plan.backward, "backward", graph.d_new_state, graph.d_state, work)
         texts.append(text)
     return Source("\n".join([prelude(), *texts]), forward, backward)
 
 
+def _multiply_adds(graph: Graph, nodes: Iterable[int]) -> int:
+    """The work of one row in one step."""
+    products = [index for index in nodes if graph.nodes[index].op in PRODUCTS]
+    inner = {index: graph.row_shape(graph.nodes[index].args[0].index)[-1] for index in products}
+    return sum(graph.row_size(index) * inner[index] for index in products)
+
+
 def _direction(
-    graph: Graph, direction: Direction, name: str, before: Sequence[int | None], after: Sequence[int | None]
+    graph: Graph,
+    direction: Direction,
+    name: str,
+    before: Sequence[int | None],
+    after: Sequence[int | None],
+    work: int,
 ) -> tuple[str, Kernel]:
     parts = split(graph, direction)
-    carried = tuple(k for k, index in enumerate(before) if index is not None)
-    kernel = _kernel(parts, name, carried)
     packs = Packs()
     seen = [index for index in before if index is not None]
+    passed = _passed(parts, direction)
+    makes = _unique(i for part in (parts.before, parts.loop, parts.after) for i in part.writes if i not in passed)
+    results = [after[k] for k, index in enumerate(before) if index is not None]
+    loop = Loop(
+        Writer(graph, parts.loop, packs, passed, seen, {index for index in results if index is not None}),
+        name == "forward",
+        seen,
+        results,
+    )
+    texts = [
+        _Part(f"u_{name}_before", Writer(graph, parts.before, packs, passed)),
+        _Part(f"u_{name}_loop", loop.writer, loop),
+        _Part(f"u_{name}_after", Writer(graph, parts.after, packs, passed)),
+    ]
+    kernel = Kernel(
+        name,
+        parts,
+        constants=_unique(i for part in (parts.before, parts.loop, parts.after) for i in part.constants),
+        reads=_unique(
+            i
+            for part in (parts.before, parts.loop, parts.after)
+            for i in part.reads
+            if i not in makes and i not in passed
+        ),
+        makes=makes,
+        passed=tuple(passed),
+        carried=tuple(k for k, index in enumerate(before) if index is not None),
+        packed=tuple(pack.constant for pack in packs.found),
+    )
+    written = [text for text in texts if text.writer.part.writes or text.loop]
     pointers = _pointers(graph, kernel, seen)
-    results = [after[k] for k in carried]
-    functions = [_Function(f"u_{name}_before", pointers, parts.before, ROWS, "job.T * job.B")]
-    functions += [_Function(f"u_{name}_loop", pointers, parts.loop, LOOP_ROWS, "job.B")]
-    functions += [_Function(f"u_{name}_after", pointers, parts.after, ROWS, "job.T * job.B")]
-    texts, calls = [], []
-    for function in functions:
-        if function.part is parts.loop:
-            written = Writer(graph, function.part, packs, seen, {index for index in results if index is not None})
-            loop = Loop(written, name == "forward", seen, results)
-            text, call = function.write(loop.scratch(), loop.body(), loop.arguments())
-        elif function.part.writes:
-            writer = Writer(graph, function.part, packs, (), set())
-            body = ["const long row = first;", *writer.begin(), *writer.lines, *writer.end()]
-            text, call = function.write(writer.scratch(), body, ())
-        else:
-            continue
-        texts.append(text)
-        calls.append(call)
-    return "\n".join([*texts, _entry(name, pointers, kernel, packs, calls)]), kernel
+    arrays = _unique_arrays([array for text in written for array in text.arrays()])
+    blanks = (
+        [(i, graph.row_size(i), sequence_type(graph.nodes[i])) for i in makes] if _droppable(graph, parts) else None
+    )
+    pieces = [
+        *(text.write(pointers, arrays) for text in written),
+        _rows(name, written, loop, pointers, arrays, blanks),
+        _entry(name, pointers, kernel, packs, arrays, work),
+    ]
+    return "\n".join(pieces), kernel
 
 
-def _kernel(parts: Parts, name: str, carried: tuple[int, ...]) -> Kernel:
+def _passed(parts: Parts, direction: Direction) -> tuple[int, ...]:
+    """What one part of the kernel writes for another and nobody else reads."""
     every = (parts.before, parts.loop, parts.after)
-    makes = _unique(index for part in every for index in part.writes)
-    reads = _unique(index for part in every for index in part.reads if index not in makes)
-    constants = _unique(index for part in every for index in part.constants)
-    return Kernel(name, parts, constants, reads, makes, carried)
+    written = {index for part in every for index in part.writes}
+    return tuple(sorted(index for index in written if index not in parts.outside))
+
+
+def _droppable(graph: Graph, parts: Parts) -> bool:
+    """Whether rows that have ended may be left out: zeros stand for them, of which torch makes only sums."""
+    return all(graph.nodes[index].op in {*VIEWS, *PRODUCTS, "sum"} for index in parts.last)
 
 
 def _unique(indices: Iterable[int]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(indices))
+
+
+def _unique_arrays(arrays: list[Array]) -> list[Array]:
+    return list(dict.fromkeys(arrays))
 
 
 def _pointers(graph: Graph, kernel: Kernel, carried: Sequence[int]) -> dict[str, tuple[str, int]]:
@@ -87,55 +125,139 @@ def _pointers(graph: Graph, kernel: Kernel, carried: Sequence[int]) -> dict[str,
     return {name: (kind, place) for place, (name, kind) in enumerate(names)}
 
 
+def _declared(used: set[str], pointers: dict[str, tuple[str, int]]) -> list[str]:
+    return [
+        f"{kind} *restrict {argument} = job->p[{place}]; (void){argument};"
+        for argument, (kind, place) in pointers.items()
+        if argument in used
+    ]
+
+
 @dataclass(frozen=True)
-class _Function:
-    """The function of one part: at most ``block`` rows at once, of ``rows``."""
+class _Part:
+    """The function of one part: all rows of a slice, some steps of time."""
 
     name: str
-    pointers: dict[str, tuple[str, int]]
-    part: Part
-    block: int
-    rows: str
+    writer: Writer
+    loop: Loop | None = None
 
-    def write(self, scratch: list[tuple[str, str, int]], body: list[str], more: Iterable[str]) -> tuple[str, str]:
-        """Its text, and the statement that runs it; ``more`` are arguments besides the values of the part."""
-        used = {*(f"c{i}" for i in self.part.constants), *(f"q{i}" for i in (*self.part.reads, *self.part.writes))}
-        used |= set(more)
-        lines = [
-            f"{kind} *restrict {argument} = job->p[{place}]; (void){argument};"
-            for argument, (kind, place) in self.pointers.items()
-            if argument in used
-        ]
-        sizes = []
-        for kind, array, size in scratch:
-            sizes.append(f"U_ROUND_UP({size}L * {self.block} * sizeof({kind}))")
-            lines.append(f"{kind} *restrict {array} = (void *)scratch; (void){array};")
-            lines.append(f"scratch += {sizes[-1]};")
-        text = "\n".join("  " + line for line in [*lines, *body])
-        call = f"u_run(&job, {self.name}, {self.rows}, {self.block}, {' + '.join(sizes or ['0'])});"
-        return f"static void {self.name}(const u_job *job, long first, long R, char *scratch) {{\n{text}\n}}\n", call
+    def arrays(self) -> list[Array]:
+        """What it needs of a slice's scratch."""
+        return (self.loop or self.writer).scratch()
+
+    def write(self, pointers: dict[str, tuple[str, int]], arrays: list[Array]) -> str:
+        """Its text."""
+        part = self.writer.part
+        used = {*(f"c{i}" for i in part.constants), *(f"q{i}" for i in (*part.reads, *part.writes))}
+        used |= set(self.loop.arguments()) if self.loop else set()
+        lines = ["u_job *job = s->job;", "const long B = job->B; (void)B;", *_declared(used, pointers)]
+        for array in self.arrays():
+            lines.append(
+                f"{array.kind} *restrict {array.name} = (void *)(s->scratch + job->at[{arrays.index(array)}]);"
+                f" (void){array.name};"
+            )
+        lines += self.loop.body() if self.loop else self.writer.body()
+        text = "\n".join("  " + line for line in lines)
+        return f"static void {self.name}(const u_slice *s, long R, long low, long begin, long C) {{\n{text}\n}}\n"
 
 
-def _entry(name: str, pointers: dict[str, tuple[str, int]], kernel: Kernel, packs: Packs, calls: list[str]) -> str:
+def _rows(
+    name: str,
+    parts: list[_Part],
+    loop: Loop,
+    pointers: dict[str, tuple[str, int]],
+    arrays: list[Array],
+    blanks: list[tuple[int, int, str]] | None,
+) -> str:
+    """The function that runs a slice through all of time."""
+    states = [array for array in loop.scratch() if array.name.startswith("state")]
+    ends = [argument for argument in loop.arguments() if argument.startswith(("first", "last"))]
+    used = {*ends, *(f"q{i}" for i, _, _ in blanks or ())}
+    body = [
+        "u_job *job = s->job;",
+        "const long T = job->T;",
+        *_declared(used, pointers),
+        *(
+            f"{array.kind} *restrict {array.name} = (void *)(s->scratch + job->at[{arrays.index(array)}]);"
+            for array in states
+        ),
+        *loop.start(),
+        "for (long chunk = 0; chunk < job->chunks; chunk++) {",
+        f"const long place = {'chunk' if name == 'forward' else 'job->chunks - 1 - chunk'};",
+        "const long begin = place * job->chunk, C = T - begin < job->chunk ? T - begin : job->chunk;",
+        "const long low = job->reverse ? T - begin - C : begin;",
+    ]
+    if blanks is None:
+        body.append("const long R = s->R;")
+    else:
+        body.append("const long R = u_active(s, low, C);")
+        for i, size, kind in blanks:
+            body.append(f"if (R < s->R) u_blank(s, low, C, R, {size}L, sizeof({kind}), q{i});")
+    for part in parts:
+        body += ["u_wait(s);", f"{'' if part.loop else 'if (R) '}{part.name}(s, R, low, begin, C);"]
+    body += ["}", *loop.finish()]
+    text = "\n".join("  " + line for line in body)
+    return f"static void u_{name}_rows(const u_slice *s) {{\n{text}\n}}\n"
+
+
+def _entry(
+    name: str,
+    pointers: dict[str, tuple[str, int]],
+    kernel: Kernel,
+    packs: Packs,
+    arrays: list[Array],
+    work: int,
+) -> str:
+    """How much memory a call needs, and the call."""
     weights = [
-        f"{kind} *c{i} = p[{place}]; (void)c{i};" for i in kernel.constants for kind, place in [pointers[f"c{i}"]]
+        f"{kind} *c{i} = job->p[{place}]; (void)c{i};"
+        for i in _unique(kernel.packed)
+        for kind, place in [pointers[f"c{i}"]]
     ]
-    lines = [
-        f"void *packed[{max(len(packs.found), 1)}] = {{0}};",
-        "u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4],",
-        "  .threads = n[5] > 0 ? n[5] : 1, .valid = valid, .restart = restart, .p = p, .packed = packed,",
-        "  .parallel = parallel};",
-        "if (job.T <= 0 || job.B <= 0) return 0;",
+    sizes = [
+        f"at[{k}] = size; size += U_ROUND_UP({array.size}L * {'rows' if array.once else 'rows * job->chunk'} * "
+        f"(long)sizeof({array.kind}));"
+        for k, array in enumerate(arrays)
+    ]
+    places = [
+        f"if (!(job->kept >> {k} & 1)) {{ job->packed[{k}] = job->memory + size; size += U_ROUND_UP({pack.size}); }}"
+        for k, pack in enumerate(packs.found)
+    ]
+    text = [
+        f"static void u_{name}_pack(u_job *job, long me, long team) {{ (void)job; (void)me; (void)team;",
         *weights,
-        *packs.statements(),
-        *calls,
-        *(["end:"] if packs.found else []),
-        f"for (long i = 0; i < {len(packs.found)}; i++) free(packed[i]);",
-        "return job.failed;",
+        *(
+            f"if (!(job->kept >> {k} & 1) && {k} % team == me) {pack.statement.format(packed=f'job->packed[{k}]')}"
+            for k, pack in enumerate(packs.found)
+        ),
+        "}",
+        f"static long u_{name}_place(u_job *job, long *at) {{ (void)at;",
+        f"u_schedule(job, {work}.0);",
+        "const long rows = job->slice; long size = 0; (void)rows;",
+        *sizes,
+        "job->scratch = size;",
+        "size *= job->together ? 1 : job->threads;",
+        *places,
+        "return size;",
+        "}",
+        f"{EXPORTED} long u_{name}_memory(const long *n, const u_habits *habits) {{",
+        f"long at[{max(len(arrays), 1)}]; void *packed[{max(len(packs.found), 1)}];",
+        "u_job job = {.T = n[0], .B = n[1], .threads = n[5], .kept = n[6], .packed = packed,",
+        "  .habits = habits};",
+        f"return job.T > 0 && job.B > 0 ? u_{name}_place(&job, at) + 64 : 0;",
+        "}",
+        f"{EXPORTED} void u_{name}(const long *n, const unsigned char *valid, const unsigned char *restart, void **p,",
+        "    void **packed, const u_pool *pool, const u_habits *habits, char *memory) {",
+        f"long at[{max(len(arrays), 1)}];",
+        "u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4], .threads = n[5],",
+        "  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits, .at = at,",
+        f"  .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_{name}_pack, .run = u_{name}_rows}};",
+        "if (job.T <= 0 || job.B <= 0) return;",
+        f"u_{name}_place(&job, at);",
+        "u_run(&job);",
+        "}",
     ]
-    text = "\n".join("  " + line for line in lines)
-    return (
-        '__attribute__((visibility("default")))\n'
-        f"int u_{name}(const long *n, const unsigned char *valid, const unsigned char *restart, void **p,\n"
-        f"    u_parallel parallel) {{\n{text}\n}}\n"
-    )
+    return "\n".join(text) + "\n"
+
+
+EXPORTED = '__attribute__((visibility("default")))'

@@ -2,7 +2,7 @@
 
 from .cache import clear_cache, find_text, load, store_text
 from .folder import cache_folder
-from .threads import parallel_entry, team_size_entry, thread_count, thread_number_entry
+from .threads import parallel_entry, pool, team_size_entry, thread_count, thread_number_entry
 from .toolchain import instruction_set
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "instruction_set",
     "load",
     "parallel_entry",
+    "pool",
     "store_text",
     "team_size_entry",
     "thread_count",

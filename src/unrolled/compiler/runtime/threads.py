@@ -12,6 +12,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -28,6 +29,14 @@ class Runtime:
 
 _forked = False  # whether this process was forked after this module was imported
 _asked = False  # whether a kernel may have used the threads
+
+
+def pool() -> Any:
+    """The addresses of the three functions as a kernel takes them: an array of pointers, null where it runs serially."""
+    global _asked
+    _asked = True
+    found = runtime()
+    return (ctypes.c_void_p * 3)(found.parallel, found.thread_number, found.team_size)
 
 
 def parallel_entry() -> int:
