@@ -6,12 +6,17 @@ What is known of a step is looked for in this process, then on disk, and only th
 import os
 from collections.abc import Hashable
 from dataclasses import dataclass
+from operator import attrgetter
 from threading import RLock
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.autograd import forward_ad
 
 from ..core import Step, Tree, UnrolledError, Unrolling, UnsupportedStep, leaves
 from .fingerprint import Reading, digest_of, read
+from .fingerprint_recall import Recalled, read_again, recall
 from .function import Engine, Job, apply
 from .interpret import Interpreter
 from .recent import Recent
@@ -43,23 +48,41 @@ def run_planned(step: Step, run: Unrolling, *, compiled: bool) -> tuple[Tree, Tr
         UnsupportedStep: the step cannot be traced, planned or compiled.
         UnrolledError: the step does not return (output, state).
     """
+    recalled = recall(step) if _is_plain_context() else None
+    if recalled is not None:
+        noted = recalled.notes.get(_marks(run, compiled))
+        if noted is not None:
+            return _apply(step, run, *noted)
     _check_context(run, compiled)
-    reading = read(step)
-    key = (compiled, os.environ.get("UNROLLED_ISA"), reading.key, _conditions(run))
+    reading: Reading | Recalled | None = recalled
+    if reading is None:
+        reading, recalled = read_again(step)
+    key = (compiled, _isa(), reading.key, _conditions(run))
     found = _CACHE.get(key)
+    _raise_if_refused(found)
     if not isinstance(found, Planned):
+        if not isinstance(reading, Reading):
+            reading, recalled = read(step), None
+            key = (compiled, _isa(), reading.key, _conditions(run))
         with _BUILDING:
             found = _look_up(key, step, run, reading, compiled=compiled)
+    closed = [reading.tensors[k] for k in found.known.closed]
+    if recalled is not None:
+        if len(recalled.notes) >= _MOST_NOTES:
+            recalled.notes.clear()
+        recalled.notes[_marks(run, compiled)] = (found, closed)
+    return _apply(step, run, found, closed)
+
+
+def _apply(step: Step, run: Unrolling, found: Planned, closed: list[Tensor]) -> tuple[Tree, Tree]:
     known = found.known
-    closed = [reading.tensors[k] for k in known.closed]
     return apply(Job(step, run, known.plan, found.engine, known.output, known.after), closed)
 
 
 def _look_up(key: Hashable, step: Step, run: Unrolling, reading: Reading, *, compiled: bool) -> Planned:
     """What is known in this process, or else found or made now; a refusal is remembered too: it may cost a second."""
     found = _CACHE.get(key)
-    if isinstance(found, Refused) and found.settings == _settings():
-        raise UnsupportedStep(*found.reason.args) from found.reason.__cause__
+    _raise_if_refused(found)
     if isinstance(found, Planned):  # by another thread, meanwhile
         return found
     try:
@@ -75,6 +98,11 @@ def _look_up(key: Hashable, step: Step, run: Unrolling, reading: Reading, *, com
         raise UnsupportedStep(*failed.args) from error
     _CACHE.put(key, found)
     return found
+
+
+def _raise_if_refused(found: Planned | Refused | None) -> None:
+    if isinstance(found, Refused) and found.settings == _settings():
+        raise UnsupportedStep(*found.reason.args) from found.reason.__cause__
 
 
 def _find_or_build(step: Step, run: Unrolling, reading: Reading, *, compiled: bool) -> Planned:
@@ -116,6 +144,34 @@ def _conditions(run: Unrolling) -> Hashable:
     )
 
 
+def _marks(run: Unrolling, compiled: bool) -> Hashable:
+    """What the conditions follow from, found in a fraction of their time: objects for names, and whole shapes."""
+    x, state = run.x, run.state
+    settings = (_CACHE, compiled, _isa(), torch.is_grad_enabled(), torch.get_default_dtype())
+    if run.reset_state is state and isinstance(x, Tensor):
+        try:
+            given = (x, *state) if isinstance(state, tuple) else (x, state)
+            return settings, type(state), *map(_METADATA, given)
+        except AttributeError:  # trees in a tree
+            pass
+    return settings, *map(_mark, (x, state, run.reset_state))
+
+
+def _mark(tree: Tree) -> Hashable:
+    if isinstance(tree, tuple):
+        return type(tree), *map(_mark, tree)
+    return None if tree is None else _METADATA(tree)
+
+
+def _isa() -> Any:
+    """The setting of the instruction set; what stands behind os.environ answers in a thirtieth of its time."""
+    environ: Any = os.environ
+    try:
+        return environ._data.get(_ISA)
+    except AttributeError:  # put in its place by somebody
+        return environ.get("UNROLLED_ISA")
+
+
 def _structure(tree: Tree, skip: int) -> Hashable:
     if isinstance(tree, tuple):
         kind = type(tree)
@@ -127,11 +183,20 @@ def _settings() -> Hashable:
     return tuple(os.environ.get(name) for name in SETTINGS)
 
 
+def _is_plain_context() -> bool:
+    """Whether no context is entered that may have to be refused."""
+    return (
+        torch._C._functorch.peek_interpreter_stack() is None
+        and forward_ad._current_level < 0
+        and not torch._C._is_any_autocast_enabled()
+    )
+
+
 def _check_context(run: Unrolling, compiled: bool) -> None:
     """Refuse the contexts in which one operation on the whole sequence would not be what the step is."""
     if torch._C._functorch.peek_interpreter_stack() is not None:
         raise UnsupportedStep("torch.func transforms (grad, vmap, jvp): only backend='reference' runs under them.")
-    if torch.autograd.forward_ad._current_level >= 0:
+    if forward_ad._current_level >= 0:
         raise UnsupportedStep("forward-mode automatic differentiation: only backend='reference' runs under it.")
     device = leaves(run.state)[0].device.type
     if compiled and device != "cpu":
@@ -141,4 +206,7 @@ def _check_context(run: Unrolling, compiled: bool) -> None:
 
 
 _CACHE: Recent[Planned | Refused] = Recent(256)
+_MOST_NOTES = 64  # plans noted for a step, one for each T and B too
+_METADATA = attrgetter("shape", "dtype", "device", "requires_grad")
+_ISA = getattr(os.environ, "encodekey", str)("UNROLLED_ISA")
 _BUILDING = RLock()  # PyTorch's tracer is not made for several threads at once

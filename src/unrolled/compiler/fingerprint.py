@@ -1,7 +1,8 @@
 """What the Python side of a step is just now: its attributes, constants, globals, methods and tensors.
 
-A compiled step stands for the step as it was when traced. Before each use the step is read again, and only an
-equal reading is served by the same compiled code. A reading is a walk over all that the step can reach, which
+A compiled step stands for the step as it was when traced. Before each use the step is read again, or a cheap check
+that belongs to its last reading says that nothing has changed, and only an equal reading is served by the same
+compiled code. A reading is a walk over all that the step can reach, which
 appends *tokens* (primitives, classes, digests of code) to one flat list, so that where a thing ends follows from
 its own tokens. Tensors give their metadata and the order in which they are met, never their values.
 
@@ -20,6 +21,7 @@ from torch import Tensor
 from ..core import UnsupportedStep
 from .fingerprint_digest import tokens_digest
 from .fingerprint_walk import Walk
+from .fingerprint_watch import Check, watch
 
 
 class Key:
@@ -54,7 +56,25 @@ def read(step: Callable[..., Any]) -> Reading:
     Raises:
         UnsupportedStep: the step reads an iterator or random numbers of Python, new ones at every step.
     """
+    return _reading(_walked(step))
+
+
+def read_and_watch(step: Callable[..., Any], owner: Any) -> tuple[Reading, Check | None]:
+    """The step as it is now, and a cheap check, of its ``owner``, that it still is; None where there can be none.
+
+    The check holds what the step reads but not the owner: the object of a bound method, else the step itself.
+
+    Raises:
+        UnsupportedStep: as :func:`read`.
+    """
     walk = _walked(step)
+    check, reading = watch(walk, owner), _reading(walk)
+    if check is not None and not same(read(step), reading):  # another thread has changed something meanwhile
+        check = None
+    return reading, check
+
+
+def _reading(walk: Walk) -> Reading:
     return Reading(Key(tuple(walk.tokens)), tuple(walk.tensors), tuple(walk.paths), tuple(walk.things))
 
 

@@ -26,7 +26,7 @@ PLAIN = frozenset(
     | {torch.dtype, torch.device, torch.layout, torch.memory_format}
 )
 _ADDRESS_ORDER = Is(object())  # has no name, so the digest is None
-_HASHED_FROM = 4096  # bytes of an array
+HASHED_FROM = 4096  # bytes of an array
 _HEAP_TYPE = 1 << 9  # a flag of classes made by Python code
 # By identity although they have attributes: what these hold is no business of a step
 _OPAQUE = (
@@ -49,7 +49,7 @@ def value_handler(kind: type) -> Handler:
     if kind in _WRITERS:
         return _exact(kind, _WRITERS[kind])
     if kind in _UNWRAPPED:
-        return _unwrapped(_UNWRAPPED[kind])
+        return _unwrapped(_UNWRAPPED[kind], kind in _FIXED)
     if issubclass(kind, _OPAQUE):
         return _opaque
     if _draws(kind):
@@ -69,6 +69,7 @@ def partial_call(walk: Any, call: "partial[Any]", where: str) -> None:
     """A function with some of its arguments."""
     prefix = f"{where}." if where else ""
     walk.tokens.append("partial")
+    walk.loose.append(call)
     walk.value(call.func, where)
     walk.value(call.args, f"{prefix}args")
     walk.value(call.keywords, f"{prefix}keywords")
@@ -162,7 +163,7 @@ def _ndarray(walk: Any, value: "numpy.ndarray[Any, Any]", where: str) -> None:
     walk.tokens += (str(plain.dtype), plain.shape, plain.strides)
     if plain.dtype.hasobject:
         walk.value(tuple(plain.ravel().tolist()), where)
-    elif plain.nbytes < _HASHED_FROM:
+    elif plain.nbytes < HASHED_FROM:
         walk.tokens.append(plain.tobytes())
     else:
         walk.tokens.append(hashlib.sha256(numpy.ascontiguousarray(plain).data).digest())
@@ -209,11 +210,14 @@ _UNWRAPPED: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     MappingProxyType: lambda m: (tuple(m.items()),),
     type(lru_cache(len)): lambda f: (f.__wrapped__,),
 }
+_FIXED = (slice, range, property, staticmethod, classmethod)  # those whose parts stay the same
 
 
-def _unwrapped(parts: Callable[[Any], tuple[Any, ...]]) -> Handler:
+def _unwrapped(parts: Callable[[Any], tuple[Any, ...]], fixed: bool) -> Handler:
     def handle(walk: Any, value: Any, where: str) -> None:
         walk.tokens.append(type(value).__name__)
+        if not fixed:
+            walk.loose.append(value)
         for part in parts(value):
             walk.value(part, where)
 
@@ -230,29 +234,44 @@ def _refused(what: str) -> Handler:
 
 def _by_str(walk: Any, thing: Any, where: str) -> None:
     walk.tokens += (type(thing).__name__, str(thing))
+    if isinstance(thing, numpy.dtype) and thing.names:  # they can be set
+        walk.loose.append(thing)
 
 
 def _numpy_scalar(walk: Any, value: numpy.generic, where: str) -> None:
     walk.tokens += (type(value), str(value.dtype), value.tobytes())
+    if isinstance(value, numpy.void):  # its fields can be set
+        walk.loose.append(value)
 
 
 def _enum(walk: Any, member: Enum, where: str) -> None:
     walk.class_of(type(member), where)
+    walk.loose.append(member)
     walk.value(member._name_, where)
     walk.value(member._value_, where)
 
 
-def _object(kind: type) -> Handler:
-    """An object by what a builtin type that it extends holds, its __dict__ and its __slots__."""
-    write = next((_WRITERS[base] for base in kind.__mro__ if base in _WRITERS), None)
-    has_dict = kind.__dictoffset__ != 0
-    slots = [
+def slots_of(kind: type) -> list[tuple[str, MemberDescriptorType]]:
+    """The ``__slots__`` of a class and of its bases."""
+    return [
         (name, slot)
         for base in kind.__mro__
         if "__slots__" in vars(base)
         for name, slot in vars(base).items()
         if isinstance(slot, MemberDescriptorType)
     ]
+
+
+def may_change(kind: type) -> bool:
+    """Whether what a type holds as the builtin type that it is or extends can change."""
+    return any(base in _WRITERS and base not in _IMMUTABLE for base in kind.__mro__)
+
+
+def _object(kind: type) -> Handler:
+    """An object by what a builtin type that it extends holds, its __dict__ and its __slots__."""
+    write = next((_WRITERS[base] for base in kind.__mro__ if base in _WRITERS), None)
+    has_dict = kind.__dictoffset__ != 0
+    slots = bool(slots_of(kind))
     layout = kind
     while layout.__flags__ & _HEAP_TYPE and layout.__base__ is not None:
         layout = layout.__base__
@@ -267,6 +286,7 @@ def _object(kind: type) -> Handler:
     def handle(walk: Any, thing: Any, where: str) -> None:
         if not walk.first_sight(thing):
             return
+        kind = type(thing)  # which the handler must not keep alive
         walk.class_of(kind, where)
         if hidden:
             walk.tokens.append(Is(thing))
@@ -274,7 +294,7 @@ def _object(kind: type) -> Handler:
             write(walk, thing, where)
         if has_dict:
             walk.attributes(thing.__dict__, where)
-        for name, slot in slots:
+        for name, slot in slots_of(kind) if slots else ():
             try:
                 value = slot.__get__(thing)
             except AttributeError:

@@ -8,6 +8,7 @@ from functools import partial
 from importlib.util import resolve_name
 from types import BuiltinFunctionType, FunctionType, MethodType, MethodWrapperType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy
 import torch
@@ -19,9 +20,10 @@ from .fingerprint_digest import Is, has_name, is_library
 from .fingerprint_values import PLAIN, Handler, partial_call, value_handler
 
 # The attributes of every nn.Module; members are reached as if they were attributes
-_INTERNALS = dict.fromkeys(nn.Module().__dict__.keys() - {"training"}, "skip")
-_INTERNALS |= {name: "hooks" for name in _INTERNALS if "_hooks" in name and "state_dict" not in name}
-_INTERNALS |= {"_parameters": "members", "_buffers": "members", "_modules": "members", "_compiled_call_impl": "skip"}
+INTERNALS = dict.fromkeys(nn.Module().__dict__.keys() - {"training"}, "skip")
+INTERNALS |= {name: "hooks" for name in INTERNALS if "_hooks" in name and "state_dict" not in name}
+INTERNALS |= {"_parameters": "members", "_buffers": "members", "_modules": "members", "_compiled_call_impl": "skip"}
+PARAMETRIZED = "torch.nn.utils.parametrize"  # the module of classes made anew for each parametrized module
 
 
 @dataclass(slots=True)
@@ -45,6 +47,9 @@ class Walk:
         self.names: dict[str, None] = {}  # all that the code reached so far mentions
         self.owners: list[_Owner] = []
         self.classes: dict[int, bool] = {}  # id: whether code could make instances of it
+        self.again: set[int] = set()  # places of the things that were reached once more
+        self.met: dict[int, type] = {}  # by id: the classes of what was seen, and those that stand for themselves
+        self.loose: list[Any] = []  # what has no place of first sight, and yet may change
         self.refused: list[tuple[str, str]] = []
 
     def value(self, value: Any, where: str) -> None:
@@ -61,6 +66,7 @@ class Walk:
         place = self.seen.setdefault(id(thing), count)
         if place != count:
             self.tokens += ("seen", place)
+            self.again.add(place)
             return False
         self.things.append(thing)
         return True
@@ -87,7 +93,7 @@ class Walk:
         tokens = self.tokens
         self.class_of(type(module), where)
         for name, value in module.__dict__.items():
-            internal = _INTERNALS.get(name)
+            internal = INTERNALS.get(name)
             if internal is None:
                 self.attribute(name, value, where)
             elif not value or internal == "skip":
@@ -209,10 +215,12 @@ class Walk:
 
     def class_of(self, cls: type, where: str, makes: bool = False) -> None:
         """A class by identity, and of the user's code in it whatever is called without a name."""
-        while cls.__module__ == "torch.nn.utils.parametrize":  # made anew for each parametrized module
+        while cls.__module__ == PARAMETRIZED:
             self.tokens += ("parametrized", *(n for n, v in vars(cls).items() if isinstance(v, property)))
+            self.met[id(cls)] = cls
             cls = cls.__base__ or object
         self.tokens.append(cls if type(cls) is type else Is(cls))
+        self.met[id(cls)] = cls
         if self.classes.get(id(cls), -1) >= makes:
             return
         for base in cls.__mro__:
@@ -270,10 +278,14 @@ def handler_of(kind: type) -> Handler:
         (type, Walk.class_value),
         (partial, partial_call),
     )
+    known = USERS.get(kind)
+    if known is not None:
+        return known
     handler = next((handler for base, handler in bases if issubclass(kind, base)), None) or value_handler(kind)
-    return HANDLERS.setdefault(kind, handler)
+    return (HANDLERS if is_library(kind.__module__) else USERS).setdefault(kind, handler)
 
 
+USERS: WeakKeyDictionary[type, Handler] = WeakKeyDictionary()  # of classes that may go, with all that they hold
 HANDLERS: dict[type, Handler] = {
     FunctionType: Walk.function,
     MethodType: Walk.method,
