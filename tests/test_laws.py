@@ -23,7 +23,7 @@ ROOMS = {
     "training": {"core"},
     "tasks": {"core", "cells", "layers", "models", "training"},
     "inspection": {"core", "compiler", "layers"},
-    "bench": {"core", "cells", "layers"},
+    "bench": {"core", "cells", "compiler", "layers"},
     "cli": {"core", "cells", "compiler", "layers", "models", "training", "tasks", "inspection", "bench"},
 }
 LIGHT = {"core", "cells", "layers"}  # these import nothing but the standard library and:

@@ -10,6 +10,7 @@ import typer
 
 from ..tasks.text.options import DataOptions, ModelOptions, SamplingOptions, TextOptions
 from ..training.options import TrainingOptions
+from .bench_command import bench
 from .errors import UsageProblem, run
 from .options import build, flag, used, with_options
 
@@ -283,6 +284,9 @@ def explain(
         )
 
     return call
+
+
+app.command()(bench)
 
 
 @app.command()
