@@ -39,34 +39,41 @@ class Job:
 
 def apply(job: Job, closed: list[Tensor]) -> tuple[Tree, Tree]:
     """Outputs (T, B, ...) and last state of a whole sequence."""
-    run = job.run
-    x = [] if run.x is None else leaves(run.x)
-    counts = (len(x), len(leaves(run.state)))
-    flat = _Sequence.apply(job, counts, *x, *leaves(run.state), *leaves(run.reset_state), *closed)
-    count = len(job.plan.graph.output)
+    run, graph = job.run, job.plan.graph
+    tensors = (*([] if run.x is None else leaves(run.x)), *leaves(run.state), *leaves(run.reset_state), *closed)
+    if job.plan.backward is not None and torch.is_grad_enabled():
+        flat = _Sequence.apply(job, *tensors)
+    else:
+        flat = _forward(job, tensors)[0]
+    count = len(graph.output)
     return unflatten(job.output, flat[:count]), unflatten(job.after, flat[count:])
+
+
+def _forward(job: Job, tensors: tuple[Tensor, ...]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+    """The whole sequence forward in time: outputs and last state, and what is kept for the way back."""
+    run, plan, graph = job.run, job.plan, job.plan.graph
+    x, state, reset, closed = _parts(graph, tensors)
+    values: Values = {index: leaf.flatten(0, 1) for index, leaf in zip(graph.x, x, strict=True)}
+    values.update(zip(graph.closed, closed, strict=True))
+    last = job.engine.forward(plan, values, run, list(state), list(reset))
+    outputs = [_steps(graph, index, values[index], run) for index in graph.output]
+    if run.valid is not None:
+        outputs = [select(run.valid, leaf, torch.zeros_like(leaf)) for leaf in outputs]
+    kept = tensors
+    if plan.backward is not None:
+        kept = (*tensors, *(values[index] for index in plan.saved))
+    return _own([*outputs, *last], kept), kept
 
 
 class _Sequence(torch.autograd.Function):
     """x, state, state of the resets, closed-over tensors -> outputs, last state."""
 
     @staticmethod
-    def forward(ctx: Any, job: Job, counts: tuple[int, int], *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, job: Job, *tensors: Tensor) -> tuple[Tensor, ...]:
         """The whole sequence forward in time."""
-        x, state, reset, closed = _parts(tensors, counts)
-        run, plan, graph = job.run, job.plan, job.plan.graph
-        values: Values = {index: leaf.flatten(0, 1) for index, leaf in zip(graph.x, x, strict=True)}
-        values.update(zip(graph.closed, closed, strict=True))
-        last = job.engine.forward(plan, values, run, list(state), list(reset))
-        outputs = [_steps(graph, index, values[index], run) for index in graph.output]
-        if run.valid is not None:
-            outputs = [select(run.valid, leaf, torch.zeros_like(leaf)) for leaf in outputs]
-        ctx.job, ctx.counts, ctx.inputs = job, counts, len(tensors)
-        kept = tensors
-        if plan.backward is not None:
-            kept = (*tensors, *(values[index] for index in plan.saved))
-            ctx.save_for_backward(*kept)
-        results = [_own(leaf, kept) for leaf in [*outputs, *last]]
+        results, kept = _forward(job, tensors)
+        ctx.job, ctx.inputs = job, len(tensors)
+        ctx.save_for_backward(*kept)
         ctx.mark_non_differentiable(*(leaf for leaf in results if not leaf.is_floating_point()))
         return tuple(results)
 
@@ -77,9 +84,9 @@ class _Sequence(torch.autograd.Function):
         everything = ctx.saved_tensors  # read once: a checkpoint unpacks it once
         tensors, saved = everything[: ctx.inputs], everything[ctx.inputs :]
         if torch.is_grad_enabled():
-            return (None, None, *_twice(job, ctx.counts, tensors, grads))
-        _, state, _, _ = _parts(tensors, ctx.counts)
+            return (None, *_twice(job, tensors, grads))
         run, plan, graph = job.run, job.plan, job.plan.graph
+        _, state, _, _ = _parts(graph, tensors)
         values: Values = dict(zip(plan.saved, saved, strict=True))
         for index, grad in zip(graph.d_output, grads, strict=False):
             if index is not None and grad is not None:
@@ -97,12 +104,12 @@ class _Sequence(torch.autograd.Function):
         ]
         d_closed = [None if index is None else values.get(index) for index in graph.d_closed]
         results = [*d_x, *d_state, *d_reset, *d_closed]
-        needed = ctx.needs_input_grad[2:]
-        return (None, None, *(grad if need else None for grad, need in zip(results, needed, strict=True)))
+        needed = ctx.needs_input_grad[1:]
+        return (None, *(grad if need else None for grad, need in zip(results, needed, strict=True)))
 
 
-def _parts(tensors: tuple[Tensor, ...], counts: tuple[int, int]) -> tuple[tuple[Tensor, ...], ...]:
-    inputs, states = counts
+def _parts(graph: Graph, tensors: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], ...]:
+    inputs, states = len(graph.x), len(graph.state)
     ends = (inputs, inputs + states, inputs + 2 * states)
     return tensors[: ends[0]], tensors[ends[0] : ends[1]], tensors[ends[1] : ends[2]], tensors[ends[2] :]
 
@@ -113,23 +120,24 @@ def _steps(graph: Graph, index: int, value: Tensor, run: Unrolling) -> Tensor:
     return value.reshape(run.steps, run.batch_size, *value.shape[1:])
 
 
-def _own(result: Tensor, kept: tuple[Tensor, ...]) -> Tensor:
-    """A result that shares no memory with what is kept and is no view: its owner may change it in place."""
-    memory = result.untyped_storage().data_ptr()
-    if any(memory == leaf.untyped_storage().data_ptr() for leaf in kept):
-        return result.clone()
-    return result.data if result._is_view() else result
+def _own(results: list[Tensor], kept: tuple[Tensor, ...]) -> list[Tensor]:
+    """The results, of which none shares memory with what is kept, and none is a view: they may be changed in place."""
+    taken = {leaf.untyped_storage().data_ptr() for leaf in kept}
+    owned = []
+    for result in results:
+        if result.untyped_storage().data_ptr() in taken:
+            result = result.clone()
+        owned.append(result.data if result._is_view() else result)
+    return owned
 
 
-def _twice(
-    job: Job, counts: tuple[int, int], tensors: tuple[Tensor, ...], grads: tuple[Tensor | None, ...]
-) -> list[Tensor | None]:
+def _twice(job: Job, tensors: tuple[Tensor, ...], grads: tuple[Tensor | None, ...]) -> list[Tensor | None]:
     """Gradients that can be differentiated again: those of the reference, run on the same arguments."""
     if any(node.op in RANDOM for node in job.plan.graph.nodes):
         raise UnsupportedStep(
             "A gradient of a gradient through a step that draws random numbers: use backend='reference'."
         )
-    x, state, reset, _ = _parts(tensors, counts)
+    x, state, reset, _ = _parts(job.plan.graph, tensors)
     run = replace(
         job.run,
         x=None if job.run.x is None else unflatten(job.run.x, x),

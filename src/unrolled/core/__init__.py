@@ -1,6 +1,6 @@
 """The cell, the state's tree, the errors, and the reference loop that defines every semantic."""
 
-from .cell import Cell
+from .cell import Cell, first_floating
 from .errors import (
     CheckpointError,
     DataError,
@@ -45,6 +45,7 @@ __all__ = [
     "chunks",
     "describe",
     "detach",
+    "first_floating",
     "join",
     "leaves",
     "map_tree",

@@ -49,7 +49,7 @@ class Cell(nn.Module):
         Returns:
             A tensor (B, ...) or a tree of them.
         """
-        like = next((p for p in [*self.parameters(), *self.buffers()] if p.is_floating_point()), None)
+        like = first_floating(self)
         if like is not None:
             device, dtype = device or like.device, dtype or like.dtype
 
@@ -92,3 +92,16 @@ class Cell(nn.Module):
                 raise InputError("state: expected a state, got None (it can be left out only where x is a tensor).")
             state = self.initial_state(x.shape[0])
         return self.step(x, state)
+
+
+def first_floating(module: nn.Module) -> Tensor | None:
+    """The first floating tensor among a module's parameters, or else its buffers; None if there is none.
+
+    Found without ``parameters()``, whose walk over all modules takes longer than a short sequence.
+    """
+    for name in ("_parameters", "_buffers"):
+        for part in module.modules():
+            for tensor in getattr(part, name).values():
+                if tensor is not None and tensor.is_floating_point():
+                    return tensor
+    return None

@@ -12,6 +12,7 @@ from ..core import (
     at_least_1,
     batch_of,
     batch_size_of,
+    first_floating,
     leaves,
     map_tree,
     named_leaves,
@@ -201,7 +202,7 @@ class Recurrent(nn.Module):
 def initial_state_beside(cell: Any, batch_size: int, followed: Tree) -> Tree:
     """The initial state of a cell; where it has no floating tensor of its own, in the dtype of the tree it follows."""
     state = cell.initial_state(batch_size)
-    if any(tensor.is_floating_point() for tensor in [*cell.parameters(), *cell.buffers()]):
+    if first_floating(cell) is not None:
         return state
     tensors = leaves(followed)
     like = next((leaf for leaf in tensors if leaf.is_floating_point()), tensors[0])

@@ -100,11 +100,16 @@ static void u_forward_rows(const u_slice *s) {
   u_take(s, s->R, 5L, sizeof(float), last0 + s->first * 5L, state0, 0, 0);
 }
 
+static void u_forward_total(u_job *job, long me, long team) {
+  const long rows = job->T * job->B; (void)rows; (void)me; (void)team;
+  void *workspace = job->memory + job->totals + me * job->workspace; (void)workspace;
+}
+
 static void u_forward_pack(u_job *job, long me, long team) { (void)job; (void)me; (void)team;
 const float *c4 = job->p[2]; (void)c4;
 const float *c2 = job->p[0]; (void)c2;
-if (!(job->kept >> 0 & 1) && 0 % team == me) for (long g = 0; g < 1; g++) u_pack_f(5, 5, c4 + 0 + g * 0L, 1, 5, (float *)job->packed[0] + g * u_packed_size_f(5, 5));
-if (!(job->kept >> 1 & 1) && 1 % team == me) for (long g = 0; g < 1; g++) u_pack_f(3, 5, c2 + 0 + g * 0L, 1, 3, (float *)job->packed[1] + g * u_packed_size_f(3, 5));
+if (!(job->kept >> 0 & 1)) for (long g = 0; g < 1; g++) u_pack_panels_f(5, 5, c4 + 0 + g * 0L, 1, 5, (float *)job->packed[0] + g * u_packed_size_f(5, 5), u_panels_f(5) * me / team, u_panels_f(5) * (me + 1) / team);
+if (!(job->kept >> 1 & 1)) for (long g = 0; g < 1; g++) u_pack_panels_f(3, 5, c2 + 0 + g * 0L, 1, 3, (float *)job->packed[1] + g * u_packed_size_f(3, 5), u_panels_f(5) * me / team, u_panels_f(5) * (me + 1) / team);
 }
 static long u_forward_place(u_job *job, long *at) { (void)at;
 u_schedule(job, 25.0);
@@ -115,12 +120,18 @@ at[2] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
 at[3] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
 job->scratch = size;
 size *= job->together ? 1 : job->threads;
-if (!(job->kept >> 0 & 1)) { job->packed[0] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(5, 5) * (long)sizeof(float)); }
-if (!(job->kept >> 1 & 1)) { job->packed[1] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(3, 5) * (long)sizeof(float)); }
-return size;
+if (!job->packed[0]) { job->packed[0] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(5, 5) * (long)sizeof(float)); }
+if (!job->packed[1]) { job->packed[1] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(3, 5) * (long)sizeof(float)); }
+job->workspace = 0;
+job->totals = size;
+return size + job->threads * job->workspace;
+}
+__attribute__((visibility("default"))) void u_forward_packed(long *sizes) { (void)sizes;
+sizes[0] = 1 * u_packed_size_f(5, 5) * (long)sizeof(float);
+sizes[1] = 1 * u_packed_size_f(3, 5) * (long)sizeof(float);
 }
 __attribute__((visibility("default"))) long u_forward_memory(const long *n, const u_habits *habits) {
-long at[4]; void *packed[2];
+long at[4]; void *packed[2] = {0};
 u_job job = {.T = n[0], .B = n[1], .threads = n[5], .kept = n[6], .packed = packed,
   .habits = habits};
 return job.T > 0 && job.B > 0 ? u_forward_place(&job, at) + 64 : 0;
@@ -129,9 +140,16 @@ __attribute__((visibility("default"))) void u_forward(const long *n, const unsig
     void **packed, const u_pool *pool, const u_habits *habits, char *memory) {
 long at[4];
 u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4], .threads = n[5],
-  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits, .at = at,
-  .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_forward_pack, .run = u_forward_rows};
+  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits,
+  .at = at, .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_forward_pack, .run = u_forward_rows,
+  .total = u_forward_total};
 if (job.T <= 0 || job.B <= 0) return;
+if (job.kept) {
+const float *c4 = job.p[2]; (void)c4;
+const float *c2 = job.p[0]; (void)c2;
+if (job.kept >> 0 & 1 && !(u_pack_holds_f(5, 5, c4 + 0 + 0 * 0L, 1, 5, packed[0]))) job.kept &= ~(1UL << 0);
+if (job.kept >> 1 & 1 && !(u_pack_holds_f(3, 5, c2 + 0 + 0 * 0L, 1, 3, packed[1]))) job.kept &= ~(1UL << 1);
+}
 u_forward_place(&job, at);
 u_run(&job);
 }
@@ -142,11 +160,11 @@ static void u_backward_loop(const u_slice *s, long R, long low, long begin, long
   const float *restrict c4 = job->p[0]; (void)c4;
   float *restrict q5 = job->p[2]; (void)q5;
   float *restrict q13 = job->p[3]; (void)q13;
-  float *restrict q17 = job->p[4]; (void)q17;
-  float *restrict first0 = job->p[6]; (void)first0;
-  float *restrict last0 = job->p[7]; (void)last0;
-  float *restrict other0 = job->p[8]; (void)other0;
-  float *restrict spare0 = job->p[9]; (void)spare0;
+  float *restrict q17 = job->p[6]; (void)q17;
+  float *restrict first0 = job->p[11]; (void)first0;
+  float *restrict last0 = job->p[12]; (void)last0;
+  float *restrict other0 = job->p[13]; (void)other0;
+  float *restrict spare0 = job->p[14]; (void)spare0;
   float *restrict b6 = (void *)(s->scratch + job->at[0]); (void)b6;
   float *restrict b21 = (void *)(s->scratch + job->at[1]); (void)b21;
   float *restrict state0 = (void *)(s->scratch + job->at[2]); (void)state0;
@@ -196,8 +214,8 @@ static void u_backward_after(const u_slice *s, long R, long low, long begin, lon
   u_job *job = s->job;
   const long B = job->B; (void)B;
   const float *restrict c2 = job->p[1]; (void)c2;
-  float *restrict q17 = job->p[4]; (void)q17;
-  float *restrict q22 = job->p[5]; (void)q22;
+  float *restrict q17 = job->p[6]; (void)q17;
+  float *restrict q22 = job->p[7]; (void)q22;
   float *restrict x17 = q17 + (low * B + s->first) * 5L;
   float *restrict y22 = q22 + (low * B + s->first) * 3L;
   /* product: 22 mm */
@@ -208,10 +226,10 @@ static void u_backward_after(const u_slice *s, long R, long low, long begin, lon
 static void u_backward_rows(const u_slice *s) {
   u_job *job = s->job;
   const long T = job->T;
-  float *restrict q17 = job->p[4]; (void)q17;
-  float *restrict q22 = job->p[5]; (void)q22;
-  float *restrict first0 = job->p[6]; (void)first0;
-  float *restrict last0 = job->p[7]; (void)last0;
+  float *restrict q17 = job->p[6]; (void)q17;
+  float *restrict q22 = job->p[7]; (void)q22;
+  float *restrict first0 = job->p[11]; (void)first0;
+  float *restrict last0 = job->p[12]; (void)last0;
   float *restrict state0 = (void *)(s->scratch + job->at[2]);
   u_take(s, s->R, 5L, sizeof(float), state0, first0 + s->first * 5L, 0, 0);
   for (long chunk = 0; chunk < job->chunks; chunk++) {
@@ -229,11 +247,27 @@ static void u_backward_rows(const u_slice *s) {
   u_take(s, s->R, 5L, sizeof(float), last0 + s->first * 5L, state0, 0, 0);
 }
 
+static void u_backward_total(u_job *job, long me, long team) {
+  const long rows = job->T * job->B; (void)rows; (void)me; (void)team;
+  float *restrict q1 = job->p[4]; (void)q1;
+  float *restrict q0 = job->p[5]; (void)q0;
+  float *restrict q17 = job->p[6]; (void)q17;
+  float *restrict t19 = job->p[8]; (void)t19;
+  float *restrict t23 = job->p[9]; (void)t23;
+  float *restrict t25 = job->p[10]; (void)t25;
+  void *workspace = job->memory + job->totals + me * job->workspace; (void)workspace;
+  u_total_f(rows, 5, 5, q17, 5, q1, 5, t19, 5,
+    u_share(5, me, team), u_share(5, me + 1, team), workspace);
+  u_total_f(rows, 5, 3, q17, 5, q0, 3, t23, 3,
+    u_share(5, me, team), u_share(5, me + 1, team), workspace);
+  u_total_rows_f(rows, 5, q17, 5, t25, u_share(5, me, team), u_share(5, me + 1, team));
+}
+
 static void u_backward_pack(u_job *job, long me, long team) { (void)job; (void)me; (void)team;
 const float *c4 = job->p[0]; (void)c4;
 const float *c2 = job->p[1]; (void)c2;
-if (!(job->kept >> 0 & 1) && 0 % team == me) for (long g = 0; g < 1; g++) u_pack_f(5, 5, c4 + 0 + g * 0L, 5, 1, (float *)job->packed[0] + g * u_packed_size_f(5, 5));
-if (!(job->kept >> 1 & 1) && 1 % team == me) for (long g = 0; g < 1; g++) u_pack_f(5, 3, c2 + 0 + g * 0L, 3, 1, (float *)job->packed[1] + g * u_packed_size_f(5, 3));
+if (!(job->kept >> 0 & 1)) for (long g = 0; g < 1; g++) u_pack_panels_f(5, 5, c4 + 0 + g * 0L, 5, 1, (float *)job->packed[0] + g * u_packed_size_f(5, 5), u_panels_f(5) * me / team, u_panels_f(5) * (me + 1) / team);
+if (!(job->kept >> 1 & 1)) for (long g = 0; g < 1; g++) u_pack_panels_f(5, 3, c2 + 0 + g * 0L, 3, 1, (float *)job->packed[1] + g * u_packed_size_f(5, 3), u_panels_f(3) * me / team, u_panels_f(3) * (me + 1) / team);
 }
 static long u_backward_place(u_job *job, long *at) { (void)at;
 u_schedule(job, 25.0);
@@ -243,12 +277,20 @@ at[1] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
 at[2] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
 job->scratch = size;
 size *= job->together ? 1 : job->threads;
-if (!(job->kept >> 0 & 1)) { job->packed[0] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(5, 5) * (long)sizeof(float)); }
-if (!(job->kept >> 1 & 1)) { job->packed[1] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(5, 3) * (long)sizeof(float)); }
-return size;
+if (!job->packed[0]) { job->packed[0] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(5, 5) * (long)sizeof(float)); }
+if (!job->packed[1]) { job->packed[1] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(5, 3) * (long)sizeof(float)); }
+job->workspace = 0;
+u_at_least(&job->workspace, U_ROUND_UP(u_total_workspace_f(5) * (long)sizeof(float)));
+u_at_least(&job->workspace, U_ROUND_UP(u_total_workspace_f(3) * (long)sizeof(float)));
+job->totals = size;
+return size + job->threads * job->workspace;
+}
+__attribute__((visibility("default"))) void u_backward_packed(long *sizes) { (void)sizes;
+sizes[0] = 1 * u_packed_size_f(5, 5) * (long)sizeof(float);
+sizes[1] = 1 * u_packed_size_f(5, 3) * (long)sizeof(float);
 }
 __attribute__((visibility("default"))) long u_backward_memory(const long *n, const u_habits *habits) {
-long at[3]; void *packed[2];
+long at[3]; void *packed[2] = {0};
 u_job job = {.T = n[0], .B = n[1], .threads = n[5], .kept = n[6], .packed = packed,
   .habits = habits};
 return job.T > 0 && job.B > 0 ? u_backward_place(&job, at) + 64 : 0;
@@ -257,9 +299,16 @@ __attribute__((visibility("default"))) void u_backward(const long *n, const unsi
     void **packed, const u_pool *pool, const u_habits *habits, char *memory) {
 long at[3];
 u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4], .threads = n[5],
-  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits, .at = at,
-  .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_backward_pack, .run = u_backward_rows};
+  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits,
+  .at = at, .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_backward_pack, .run = u_backward_rows,
+  .total = u_backward_total};
 if (job.T <= 0 || job.B <= 0) return;
+if (job.kept) {
+const float *c4 = job.p[0]; (void)c4;
+const float *c2 = job.p[1]; (void)c2;
+if (job.kept >> 0 & 1 && !(u_pack_holds_f(5, 5, c4 + 0 + 0 * 0L, 5, 1, packed[0]))) job.kept &= ~(1UL << 0);
+if (job.kept >> 1 & 1 && !(u_pack_holds_f(5, 3, c2 + 0 + 0 * 0L, 3, 1, packed[1]))) job.kept &= ~(1UL << 1);
+}
 u_backward_place(&job, at);
 u_run(&job);
 }

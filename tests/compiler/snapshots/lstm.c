@@ -172,11 +172,16 @@ static void u_forward_rows(const u_slice *s) {
   u_take(s, s->R, 5L, sizeof(float), last1 + s->first * 5L, state1, 0, 0);
 }
 
+static void u_forward_total(u_job *job, long me, long team) {
+  const long rows = job->T * job->B; (void)rows; (void)me; (void)team;
+  void *workspace = job->memory + job->totals + me * job->workspace; (void)workspace;
+}
+
 static void u_forward_pack(u_job *job, long me, long team) { (void)job; (void)me; (void)team;
 const float *c5 = job->p[2]; (void)c5;
 const float *c3 = job->p[0]; (void)c3;
-if (!(job->kept >> 0 & 1) && 0 % team == me) for (long g = 0; g < 1; g++) u_pack_f(5, 20, c5 + 0 + g * 0L, 1, 5, (float *)job->packed[0] + g * u_packed_size_f(5, 20));
-if (!(job->kept >> 1 & 1) && 1 % team == me) for (long g = 0; g < 1; g++) u_pack_f(3, 20, c3 + 0 + g * 0L, 1, 3, (float *)job->packed[1] + g * u_packed_size_f(3, 20));
+if (!(job->kept >> 0 & 1)) for (long g = 0; g < 1; g++) u_pack_panels_f(5, 20, c5 + 0 + g * 0L, 1, 5, (float *)job->packed[0] + g * u_packed_size_f(5, 20), u_panels_f(20) * me / team, u_panels_f(20) * (me + 1) / team);
+if (!(job->kept >> 1 & 1)) for (long g = 0; g < 1; g++) u_pack_panels_f(3, 20, c3 + 0 + g * 0L, 1, 3, (float *)job->packed[1] + g * u_packed_size_f(3, 20), u_panels_f(20) * me / team, u_panels_f(20) * (me + 1) / team);
 }
 static long u_forward_place(u_job *job, long *at) { (void)at;
 u_schedule(job, 100.0);
@@ -189,12 +194,18 @@ at[4] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
 at[5] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
 job->scratch = size;
 size *= job->together ? 1 : job->threads;
-if (!(job->kept >> 0 & 1)) { job->packed[0] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(5, 20) * (long)sizeof(float)); }
-if (!(job->kept >> 1 & 1)) { job->packed[1] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(3, 20) * (long)sizeof(float)); }
-return size;
+if (!job->packed[0]) { job->packed[0] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(5, 20) * (long)sizeof(float)); }
+if (!job->packed[1]) { job->packed[1] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(3, 20) * (long)sizeof(float)); }
+job->workspace = 0;
+job->totals = size;
+return size + job->threads * job->workspace;
+}
+__attribute__((visibility("default"))) void u_forward_packed(long *sizes) { (void)sizes;
+sizes[0] = 1 * u_packed_size_f(5, 20) * (long)sizeof(float);
+sizes[1] = 1 * u_packed_size_f(3, 20) * (long)sizeof(float);
 }
 __attribute__((visibility("default"))) long u_forward_memory(const long *n, const u_habits *habits) {
-long at[6]; void *packed[2];
+long at[6]; void *packed[2] = {0};
 u_job job = {.T = n[0], .B = n[1], .threads = n[5], .kept = n[6], .packed = packed,
   .habits = habits};
 return job.T > 0 && job.B > 0 ? u_forward_place(&job, at) + 64 : 0;
@@ -203,9 +214,16 @@ __attribute__((visibility("default"))) void u_forward(const long *n, const unsig
     void **packed, const u_pool *pool, const u_habits *habits, char *memory) {
 long at[6];
 u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4], .threads = n[5],
-  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits, .at = at,
-  .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_forward_pack, .run = u_forward_rows};
+  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits,
+  .at = at, .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_forward_pack, .run = u_forward_rows,
+  .total = u_forward_total};
 if (job.T <= 0 || job.B <= 0) return;
+if (job.kept) {
+const float *c5 = job.p[2]; (void)c5;
+const float *c3 = job.p[0]; (void)c3;
+if (job.kept >> 0 & 1 && !(u_pack_holds_f(5, 20, c5 + 0 + 0 * 0L, 1, 5, packed[0]))) job.kept &= ~(1UL << 0);
+if (job.kept >> 1 & 1 && !(u_pack_holds_f(3, 20, c3 + 0 + 0 * 0L, 1, 3, packed[1]))) job.kept &= ~(1UL << 1);
+}
 u_forward_place(&job, at);
 u_run(&job);
 }
@@ -221,15 +239,15 @@ static void u_backward_loop(const u_slice *s, long R, long low, long begin, long
   float *restrict q24 = job->p[6]; (void)q24;
   float *restrict q27 = job->p[7]; (void)q27;
   float *restrict q28 = job->p[8]; (void)q28;
-  float *restrict q53 = job->p[9]; (void)q53;
-  float *restrict first0 = job->p[11]; (void)first0;
-  float *restrict last0 = job->p[12]; (void)last0;
-  float *restrict other0 = job->p[13]; (void)other0;
-  float *restrict spare0 = job->p[14]; (void)spare0;
-  float *restrict first1 = job->p[15]; (void)first1;
-  float *restrict last1 = job->p[16]; (void)last1;
-  float *restrict other1 = job->p[17]; (void)other1;
-  float *restrict spare1 = job->p[18]; (void)spare1;
+  float *restrict q53 = job->p[11]; (void)q53;
+  float *restrict first0 = job->p[16]; (void)first0;
+  float *restrict last0 = job->p[17]; (void)last0;
+  float *restrict other0 = job->p[18]; (void)other0;
+  float *restrict spare0 = job->p[19]; (void)spare0;
+  float *restrict first1 = job->p[20]; (void)first1;
+  float *restrict last1 = job->p[21]; (void)last1;
+  float *restrict other1 = job->p[22]; (void)other1;
+  float *restrict spare1 = job->p[23]; (void)spare1;
   float *restrict b8 = (void *)(s->scratch + job->at[0]); (void)b8;
   float *restrict b9 = (void *)(s->scratch + job->at[1]); (void)b9;
   float *restrict b48 = (void *)(s->scratch + job->at[2]); (void)b48;
@@ -399,8 +417,8 @@ static void u_backward_after(const u_slice *s, long R, long low, long begin, lon
   u_job *job = s->job;
   const long B = job->B; (void)B;
   const float *restrict c3 = job->p[1]; (void)c3;
-  float *restrict q53 = job->p[9]; (void)q53;
-  float *restrict q60 = job->p[10]; (void)q60;
+  float *restrict q53 = job->p[11]; (void)q53;
+  float *restrict q60 = job->p[12]; (void)q60;
   float *restrict x53 = q53 + (low * B + s->first) * 20L;
   float *restrict y60 = q60 + (low * B + s->first) * 3L;
   /* product: 60 mm */
@@ -411,12 +429,12 @@ static void u_backward_after(const u_slice *s, long R, long low, long begin, lon
 static void u_backward_rows(const u_slice *s) {
   u_job *job = s->job;
   const long T = job->T;
-  float *restrict q53 = job->p[9]; (void)q53;
-  float *restrict q60 = job->p[10]; (void)q60;
-  float *restrict first0 = job->p[11]; (void)first0;
-  float *restrict last0 = job->p[12]; (void)last0;
-  float *restrict first1 = job->p[15]; (void)first1;
-  float *restrict last1 = job->p[16]; (void)last1;
+  float *restrict q53 = job->p[11]; (void)q53;
+  float *restrict q60 = job->p[12]; (void)q60;
+  float *restrict first0 = job->p[16]; (void)first0;
+  float *restrict last0 = job->p[17]; (void)last0;
+  float *restrict first1 = job->p[20]; (void)first1;
+  float *restrict last1 = job->p[21]; (void)last1;
   float *restrict state0 = (void *)(s->scratch + job->at[4]);
   float *restrict state1 = (void *)(s->scratch + job->at[5]);
   u_take(s, s->R, 5L, sizeof(float), state0, first0 + s->first * 5L, 0, 0);
@@ -437,11 +455,27 @@ static void u_backward_rows(const u_slice *s) {
   u_take(s, s->R, 5L, sizeof(float), last1 + s->first * 5L, state1, 0, 0);
 }
 
+static void u_backward_total(u_job *job, long me, long team) {
+  const long rows = job->T * job->B; (void)rows; (void)me; (void)team;
+  float *restrict q1 = job->p[9]; (void)q1;
+  float *restrict q0 = job->p[10]; (void)q0;
+  float *restrict q53 = job->p[11]; (void)q53;
+  float *restrict t56 = job->p[13]; (void)t56;
+  float *restrict t58 = job->p[14]; (void)t58;
+  float *restrict t61 = job->p[15]; (void)t61;
+  void *workspace = job->memory + job->totals + me * job->workspace; (void)workspace;
+  u_total_f(rows, 20, 5, q53, 20, q1, 5, t56, 5,
+    u_share(20, me, team), u_share(20, me + 1, team), workspace);
+  u_total_rows_f(rows, 20, q53, 20, t58, u_share(20, me, team), u_share(20, me + 1, team));
+  u_total_f(rows, 20, 3, q53, 20, q0, 3, t61, 3,
+    u_share(20, me, team), u_share(20, me + 1, team), workspace);
+}
+
 static void u_backward_pack(u_job *job, long me, long team) { (void)job; (void)me; (void)team;
 const float *c5 = job->p[0]; (void)c5;
 const float *c3 = job->p[1]; (void)c3;
-if (!(job->kept >> 0 & 1) && 0 % team == me) for (long g = 0; g < 1; g++) u_pack_f(20, 5, c5 + 0 + g * 0L, 5, 1, (float *)job->packed[0] + g * u_packed_size_f(20, 5));
-if (!(job->kept >> 1 & 1) && 1 % team == me) for (long g = 0; g < 1; g++) u_pack_f(20, 3, c3 + 0 + g * 0L, 3, 1, (float *)job->packed[1] + g * u_packed_size_f(20, 3));
+if (!(job->kept >> 0 & 1)) for (long g = 0; g < 1; g++) u_pack_panels_f(20, 5, c5 + 0 + g * 0L, 5, 1, (float *)job->packed[0] + g * u_packed_size_f(20, 5), u_panels_f(5) * me / team, u_panels_f(5) * (me + 1) / team);
+if (!(job->kept >> 1 & 1)) for (long g = 0; g < 1; g++) u_pack_panels_f(20, 3, c3 + 0 + g * 0L, 3, 1, (float *)job->packed[1] + g * u_packed_size_f(20, 3), u_panels_f(3) * me / team, u_panels_f(3) * (me + 1) / team);
 }
 static long u_backward_place(u_job *job, long *at) { (void)at;
 u_schedule(job, 100.0);
@@ -454,12 +488,20 @@ at[4] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
 at[5] = size; size += U_ROUND_UP(5L * rows * (long)sizeof(float));
 job->scratch = size;
 size *= job->together ? 1 : job->threads;
-if (!(job->kept >> 0 & 1)) { job->packed[0] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(20, 5) * (long)sizeof(float)); }
-if (!(job->kept >> 1 & 1)) { job->packed[1] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(20, 3) * (long)sizeof(float)); }
-return size;
+if (!job->packed[0]) { job->packed[0] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(20, 5) * (long)sizeof(float)); }
+if (!job->packed[1]) { job->packed[1] = job->memory + size; size += U_ROUND_UP(1 * u_packed_size_f(20, 3) * (long)sizeof(float)); }
+job->workspace = 0;
+u_at_least(&job->workspace, U_ROUND_UP(u_total_workspace_f(5) * (long)sizeof(float)));
+u_at_least(&job->workspace, U_ROUND_UP(u_total_workspace_f(3) * (long)sizeof(float)));
+job->totals = size;
+return size + job->threads * job->workspace;
+}
+__attribute__((visibility("default"))) void u_backward_packed(long *sizes) { (void)sizes;
+sizes[0] = 1 * u_packed_size_f(20, 5) * (long)sizeof(float);
+sizes[1] = 1 * u_packed_size_f(20, 3) * (long)sizeof(float);
 }
 __attribute__((visibility("default"))) long u_backward_memory(const long *n, const u_habits *habits) {
-long at[6]; void *packed[2];
+long at[6]; void *packed[2] = {0};
 u_job job = {.T = n[0], .B = n[1], .threads = n[5], .kept = n[6], .packed = packed,
   .habits = habits};
 return job.T > 0 && job.B > 0 ? u_backward_place(&job, at) + 64 : 0;
@@ -468,9 +510,16 @@ __attribute__((visibility("default"))) void u_backward(const long *n, const unsi
     void **packed, const u_pool *pool, const u_habits *habits, char *memory) {
 long at[6];
 u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4], .threads = n[5],
-  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits, .at = at,
-  .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_backward_pack, .run = u_backward_rows};
+  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits,
+  .at = at, .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_backward_pack, .run = u_backward_rows,
+  .total = u_backward_total};
 if (job.T <= 0 || job.B <= 0) return;
+if (job.kept) {
+const float *c5 = job.p[0]; (void)c5;
+const float *c3 = job.p[1]; (void)c3;
+if (job.kept >> 0 & 1 && !(u_pack_holds_f(20, 5, c5 + 0 + 0 * 0L, 5, 1, packed[0]))) job.kept &= ~(1UL << 0);
+if (job.kept >> 1 & 1 && !(u_pack_holds_f(20, 3, c3 + 0 + 0 * 0L, 3, 1, packed[1]))) job.kept &= ~(1UL << 1);
+}
 u_backward_place(&job, at);
 u_run(&job);
 }

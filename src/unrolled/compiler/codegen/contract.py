@@ -21,6 +21,7 @@ class Parts:
     before: Part
     loop: Part
     after: Part
+    totals: tuple[int, ...]  # sums over all rows, which the kernel makes of sequences when all steps are done
     last: tuple[int, ...]
     outside: tuple[int, ...]  # what somebody else reads: torch's part, the backward half, the caller
 
@@ -34,6 +35,7 @@ class Kernel:
     constants: tuple[int, ...]
     reads: tuple[int, ...]
     makes: tuple[int, ...]  # sequences that it fills
+    totals: tuple[int, ...]  # values without rows that it fills
     passed: tuple[int, ...]  # values that one part hands to another a few steps at a time, and nobody else reads
     carried: tuple[int, ...]  # places of the state's tensors that are carried
     packed: tuple[int, ...]  # the constants that it packs, in the order of the packs

@@ -1,9 +1,11 @@
 """Which nodes of a direction a kernel computes, and which are left to torch.
 
-A kernel has three parts, one function each: the rows before the loop, the loop, the rows after it. Torch computes
-*first* what has no rows or no C and stands before the loop, and *last* what has none and stands after it: sums over
-all rows, which give the gradients of parameters.
+A kernel has three parts, one function each: the rows before the loop, the loop, the rows after it; then it makes the
+*totals*, sums over all rows of what it has written, which give the gradients of parameters. Torch computes *first* what
+has no rows or no C and stands before the loop, and *last* what has none and stands after it.
 """
+
+import torch
 
 from ..graph import Graph, ancestors
 from ..operations import MADE, POINTWISE, PRODUCTS, REDUCTIONS, VIEWS
@@ -28,15 +30,41 @@ def split(graph: Graph, direction: Direction) -> Parts:
     handed = {*direction.results}
     last |= {index for index in handed & (rows_before | rows_after) if never_stored(graph, index)}
     last |= pulled(graph, last, outer - first)
-    outside = handed | read_by(graph, last)
+    totals = {index for index in last if total_of(graph, index) is not None}
+    needed = ancestors(graph, handed, stop=lambda index: index not in last or index in totals)
+    last = (last & needed) - totals
+    outside = handed | read_by(graph, last) | {o for index in totals for o in total_of(graph, index) or ()}
     asked = outside - last
     after = _part(graph, rows_after, asked, outer)
     asked |= {*direction.reads, *after.reads}
     before = _part(graph, rows_before, asked, outer)
     loop = Part(direction.loop, direction.reads, direction.constants, direction.writes)
     given = {index for part in (before, loop, after) for index in (*part.reads, *part.constants)}
-    first &= ancestors(graph, given | handed | last, stop=lambda index: index not in outer)
-    return Parts(tuple(sorted(first)), before, loop, after, tuple(sorted(last)), tuple(sorted(outside)))
+    first &= ancestors(graph, given | handed | read_by(graph, last), stop=lambda index: index not in first)
+    kept = (tuple(sorted(group)) for group in (totals & needed, last, outside))
+    return Parts(tuple(sorted(first)), before, loop, after, *kept)
+
+
+def total_of(graph: Graph, index: int) -> tuple[int, ...] | None:
+    """The sequences (rows, n) of which a value is the sum over all rows: of one itself, or of the products of two.
+
+    None where it is something else, or has no C.
+    """
+    node = graph.nodes[index]
+    if node.dtype not in (torch.float32, torch.float64):
+        return None
+    found: tuple[int, ...] = ()
+    if node.op == "sum" and node.args[1] == (0,):
+        found = (node.args[0].index,)
+    if node.op == "mm":
+        left, right = (ref.index for ref in node.args)
+        turned = graph.nodes[left]
+        if turned.op == "permute" and turned.args[1] == (1, 0):
+            found = (turned.args[0].index, right)
+    shapes = [graph.nodes[o].shape for o in found]
+    plain = all(len(shape) == 2 and shape[0] == graph.batch and shape[1] for shape in shapes)
+    stored = all(graph.nodes[o].dtype == node.dtype and not never_stored(graph, o) for o in found)
+    return found if found and plain and stored else None
 
 
 def _by_row(graph: Graph, index: int) -> bool:

@@ -15,7 +15,8 @@ class Pack:
 
     constant: int  # the value that is packed
     size: str  # bytes
-    statement: str  # with {packed}
+    statement: str  # which packs a thread's share, with {packed}
+    holds: str  # the expression that tells whether it still holds, with {packed}
 
 
 @dataclass
@@ -91,15 +92,18 @@ class Product:
         k, s = self.sizes[1], self.suffix
         one = f"u_packed_size{s}({k}, {n})"
         sk, sn, sg = (weight.at.coefficient(name) for name in ("k", column, "g"))
+        kind = weight.kind
+        of = f"{k}, {n}, {weight.array} + {weight.at.constant} + g * {sg}L, {sk}, {sn}"
         place = packs.place(
             Pack(
                 weight.index,
-                f"{self.groups} * {one} * (long)sizeof({weight.kind})",
-                f"for (long g = 0; g < {self.groups}; g++) u_pack{s}({k}, {n}, {weight.array} + {weight.at.constant} "
-                f"+ g * {sg}L, {sk}, {sn}, ({weight.kind} *){{packed}} + g * {one});",
+                f"{self.groups} * {one} * (long)sizeof({kind})",
+                f"for (long g = 0; g < {self.groups}; g++) u_pack_panels{s}({of}, ({kind} *){{packed}} + g * {one}, "
+                f"u_panels{s}({n}) * me / team, u_panels{s}({n}) * (me + 1) / team);",
+                f"u_pack_holds{s}({of.replace('+ g *', '+ 0 *')}, {{packed}})",
             )
         )
-        packed = f"(const {weight.kind} *)job->packed[{place}] + g * {one}"
+        packed = f"(const {kind} *)job->packed[{place}] + g * {one}"
         si = rows.at.coefficient(row)
         a = f"{rows.array} + {rows.at.constant} + g * {rows.at.coefficient('g')}L + i * {si}L"
         c = f"{self.target} + g * {strides[0]}L + i * {strides[1]}L"

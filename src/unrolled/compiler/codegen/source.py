@@ -11,9 +11,9 @@ from ..graph import Graph
 from ..operations import PRODUCTS, VIEWS
 from ..plan import Direction, Plan
 from .contract import Kernel, Parts, Source
-from .expression import c_type, sequence_type
+from .expression import SUFFIXES, c_type, sequence_type
 from .loop import ARGUMENTS, Loop
-from .parts import split
+from .parts import split, total_of
 from .prelude import prelude
 from .products import Packs
 from .writer import Array, Writer
@@ -67,17 +67,15 @@ def _direction(
         _Part(f"u_{name}_loop", loop.writer, loop),
         _Part(f"u_{name}_after", Writer(graph, parts.after, packs, passed)),
     ]
+    every = (parts.before, parts.loop, parts.after)
+    read = [*(i for part in every for i in part.reads), *(i for total in parts.totals for i in _terms(graph, total))]
     kernel = Kernel(
         name,
         parts,
-        constants=_unique(i for part in (parts.before, parts.loop, parts.after) for i in part.constants),
-        reads=_unique(
-            i
-            for part in (parts.before, parts.loop, parts.after)
-            for i in part.reads
-            if i not in makes and i not in passed
-        ),
+        constants=_unique(i for part in every for i in part.constants),
+        reads=_unique(i for i in read if i not in makes and i not in passed),
         makes=makes,
+        totals=parts.totals,
         passed=tuple(passed),
         carried=tuple(k for k, index in enumerate(before) if index is not None),
         packed=tuple(pack.constant for pack in packs.found),
@@ -91,7 +89,8 @@ def _direction(
     pieces = [
         *(text.write(pointers, arrays) for text in written),
         _rows(name, written, loop, pointers, arrays, blanks),
-        _entry(name, pointers, kernel, packs, arrays, work),
+        _totals(graph, name, pointers, kernel),
+        _entry(graph, name, pointers, kernel, packs, arrays, work),
     ]
     return "\n".join(pieces), kernel
 
@@ -121,6 +120,7 @@ def _pointers(graph: Graph, kernel: Kernel, carried: Sequence[int]) -> dict[str,
     nodes = graph.nodes
     names = [(f"c{i}", f"const {c_type(nodes[i])}") for i in kernel.constants]
     names += [(f"q{i}", sequence_type(nodes[i])) for i in (*kernel.reads, *kernel.makes)]
+    names += [(f"t{i}", c_type(nodes[i])) for i in kernel.totals]
     names += [(f"{name}{k}", c_type(nodes[i])) for k, i in enumerate(carried) for name in ARGUMENTS]
     return {name: (kind, place) for place, (name, kind) in enumerate(names)}
 
@@ -200,7 +200,33 @@ def _rows(
     return f"static void u_{name}_rows(const u_slice *s) {{\n{text}\n}}\n"
 
 
+def _terms(graph: Graph, total: int) -> tuple[int, ...]:
+    found = total_of(graph, total)
+    assert found is not None
+    return found
+
+
+def _totals(graph: Graph, name: str, pointers: dict[str, tuple[str, int]], kernel: Kernel) -> str:
+    """The function that sums over all rows: each thread some rows of every result."""
+    used = {f"t{i}" for i in kernel.totals} | {f"q{i}" for total in kernel.totals for i in _terms(graph, total)}
+    lines = ["const long rows = job->T * job->B; (void)rows; (void)me; (void)team;", *_declared(used, pointers)]
+    lines.append("void *workspace = job->memory + job->totals + me * job->workspace; (void)workspace;")
+    for total in kernel.totals:
+        s, terms = SUFFIXES[graph.nodes[total].dtype], _terms(graph, total)
+        m = graph.row_size(terms[0])
+        share = f"u_share({m}, me, team), u_share({m}, me + 1, team)"
+        if len(terms) == 1:
+            lines.append(f"u_total_rows{s}(rows, {m}, q{terms[0]}, {m}, t{total}, {share});")
+        else:
+            n = graph.row_size(terms[1])
+            lines.append(f"u_total{s}(rows, {m}, {n}, q{terms[0]}, {m}, q{terms[1]}, {n}, t{total}, {n},")
+            lines.append(f"  {share}, workspace);")
+    text = "\n".join("  " + line for line in lines)
+    return f"static void u_{name}_total(u_job *job, long me, long team) {{\n{text}\n}}\n"
+
+
 def _entry(
+    graph: Graph,
     name: str,
     pointers: dict[str, tuple[str, int]],
     kernel: Kernel,
@@ -220,14 +246,26 @@ def _entry(
         for k, array in enumerate(arrays)
     ]
     places = [
-        f"if (!(job->kept >> {k} & 1)) {{ job->packed[{k}] = job->memory + size; size += U_ROUND_UP({pack.size}); }}"
+        f"if (!job->packed[{k}]) {{ job->packed[{k}] = job->memory + size; size += U_ROUND_UP({pack.size}); }}"
         for k, pack in enumerate(packs.found)
     ]
+    workspaces = [
+        f"U_ROUND_UP(u_total_workspace{SUFFIXES[graph.nodes[i].dtype]}({graph.row_size(terms[1])}) * "
+        f"(long)sizeof({c_type(graph.nodes[i])}))"
+        for i in kernel.totals
+        if len(terms := _terms(graph, i)) == 2
+    ]
+    holds = [
+        f"if (job.kept >> {k} & 1 && !({pack.holds.format(packed=f'packed[{k}]')})) job.kept &= ~(1UL << {k});"
+        for k, pack in enumerate(packs.found)
+        if k < KEPT
+    ]
+    sizes_of_packs = [f"sizes[{k}] = {pack.size};" for k, pack in enumerate(packs.found)]
     text = [
         f"static void u_{name}_pack(u_job *job, long me, long team) {{ (void)job; (void)me; (void)team;",
         *weights,
         *(
-            f"if (!(job->kept >> {k} & 1) && {k} % team == me) {pack.statement.format(packed=f'job->packed[{k}]')}"
+            f"if (!(job->kept >> {k} & 1)) {pack.statement.format(packed=f'job->packed[{k}]')}"
             for k, pack in enumerate(packs.found)
         ),
         "}",
@@ -238,10 +276,16 @@ def _entry(
         "job->scratch = size;",
         "size *= job->together ? 1 : job->threads;",
         *places,
-        "return size;",
+        "job->workspace = 0;",
+        *(f"u_at_least(&job->workspace, {size});" for size in workspaces),
+        "job->totals = size;",
+        "return size + job->threads * job->workspace;",
+        "}",
+        f"{EXPORTED} void u_{name}_packed(long *sizes) {{ (void)sizes;",
+        *sizes_of_packs,
         "}",
         f"{EXPORTED} long u_{name}_memory(const long *n, const u_habits *habits) {{",
-        f"long at[{max(len(arrays), 1)}]; void *packed[{max(len(packs.found), 1)}];",
+        f"long at[{max(len(arrays), 1)}]; void *packed[{max(len(packs.found), 1)}] = {{0}};",
         "u_job job = {.T = n[0], .B = n[1], .threads = n[5], .kept = n[6], .packed = packed,",
         "  .habits = habits};",
         f"return job.T > 0 && job.B > 0 ? u_{name}_place(&job, at) + 64 : 0;",
@@ -250,9 +294,11 @@ def _entry(
         "    void **packed, const u_pool *pool, const u_habits *habits, char *memory) {",
         f"long at[{max(len(arrays), 1)}];",
         "u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4], .threads = n[5],",
-        "  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits, .at = at,",
-        f"  .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_{name}_pack, .run = u_{name}_rows}};",
+        "  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits,",
+        f"  .at = at, .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_{name}_pack, .run = u_{name}_rows,",
+        f"  .total = u_{name}_total}};",
         "if (job.T <= 0 || job.B <= 0) return;",
+        *(["if (job.kept) {", *_for_job(weights), *holds, "}"] if holds else []),
         f"u_{name}_place(&job, at);",
         "u_run(&job);",
         "}",
@@ -260,4 +306,9 @@ def _entry(
     return "\n".join(text) + "\n"
 
 
+def _for_job(lines: list[str]) -> list[str]:
+    return [line.replace("job->", "job.") for line in lines]
+
+
+KEPT = 63  # so many packs may be kept between calls: the bits of a number
 EXPORTED = '__attribute__((visibility("default")))'

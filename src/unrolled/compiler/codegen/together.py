@@ -4,6 +4,7 @@ A team computes one slice of the batch together, each thread a share of the colu
 read what another has written, or to write what another may still read.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -17,8 +18,8 @@ class Task:
     """Statements between which nobody waits."""
 
     lines: tuple[str, ...]
-    reads: dict[str, Share]  # arrays that others may write
-    writes: dict[str, Share]
+    reads: Mapping[str, Share]  # arrays that others may write
+    writes: Mapping[str, Share]
 
 
 def synchronised(tasks: list[Task], *, again: bool = True) -> list[str]:

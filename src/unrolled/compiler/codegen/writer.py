@@ -282,9 +282,9 @@ class Writer:
                 shape = self.graph.row_shape(stage.nodes[0])
                 body, at = Body(), counters(shape)
                 self._expressions(set(stage.nodes)).element(stage.nodes[0], at, body)
-                extents = self._share(shape)
-                if index in body.loads and isinstance(extents[0], int) and columns % extents[0] == 0:
-                    return extents[0]
+                extent = next((size for size in shape if size != 1), 1)
+                if index in body.loads and extent > 1 and columns % extent == 0:
+                    return extent
         return columns
 
     def _operand(self, index: int, at: Index) -> Operand:

@@ -32,10 +32,14 @@ _asked = False  # whether a kernel may have used the threads
 
 
 def pool() -> Any:
-    """The addresses of the three functions as a kernel takes them: an array of pointers, null where it runs serially."""
+    """The addresses of the three functions as a kernel takes them: an array, of nulls where it runs serially."""
     global _asked
     _asked = True
-    found = runtime()
+    return _addresses(runtime())
+
+
+@functools.cache
+def _addresses(found: "Runtime") -> Any:
     return (ctypes.c_void_p * 3)(found.parallel, found.thread_number, found.team_size)
 
 

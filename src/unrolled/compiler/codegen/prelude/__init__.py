@@ -3,24 +3,30 @@
 from functools import cache
 from importlib.resources import files
 
+REALS = ("packing.h", "reals.h", "product.h", "total.h", "small.h")
+HALVES = ("packing.h", "bfloat16.h", "product.h", "total.h")
+
 
 @cache
 def prelude() -> str:
-    """Return the C text; product.h occurs twice in it, for float and for double."""
-    products = [_product(real, suffix) for real, suffix in (("float", "f"), ("double", "d"))]
-    return "\n".join([_read("math.h"), _read("vectors.h"), *products, _read("helpers.h"), _read("driver.h")])
+    """Return the C text; the products occur three times in it: for float, double and, if U_BF16 is defined, bfloat16."""
+    products = [_products(real, suffix) for real, suffix in (("float", "f"), ("double", "d"))]
+    halves = "#ifdef U_BF16\n" + _for_type("float", "u_pair", "uint16_t", "h", HALVES) + "#endif\n"
+    return "\n".join([_read("math.h"), _read("vectors.h"), *products, halves, _read("helpers.h"), _read("driver.h")])
 
 
-def _product(real: str, suffix: str) -> str:
-    macros = {
-        "u_real": real,
-        "u_T(name)": f"name##_{suffix}",
-        "u_LANES": f"U_LANES_{suffix.upper()}",
-        "u_FMA": f"U_FMA_{suffix.upper()}",
-    }
+def _products(real: str, suffix: str) -> str:
+    lanes = {"u_LANES": f"U_LANES_{suffix.upper()}", "u_FMA": f"U_FMA_{suffix.upper()}"}
+    return _for_type(real, real, real, suffix, REALS, lanes)
+
+
+def _for_type(
+    real: str, item: str, packed: str, suffix: str, names: tuple[str, ...], more: dict[str, str] | None = None
+) -> str:
+    macros = {"u_real": real, "u_item": item, "u_packed": packed, "u_T(name)": f"name##_{suffix}", **(more or {})}
     defined = "".join(f"#define {name} {text}\n" for name, text in macros.items())
     undefined = "".join(f"#undef {name.partition('(')[0]}\n" for name in macros)
-    return defined + _read("product.h") + undefined
+    return defined + "\n".join(_read(name) for name in names) + undefined
 
 
 def _read(name: str) -> str:

@@ -61,8 +61,10 @@ struct u_job {
     char *memory;
     const long *at;     /* where each array lies in a slice's scratch, and their size */
     long slice, slices, together, chunk, chunks, scratch;
+    long totals, workspace; /* where in memory the threads have room for sums over all rows, and how much each */
     void (*pack)(u_job *job, long me, long team);
     void (*run)(const u_slice *s);
+    void (*total)(u_job *job, long me, long team);
     long next __attribute__((aligned(64)));
     long arrived __attribute__((aligned(64)));
     long phase __attribute__((aligned(64)));
@@ -95,6 +97,13 @@ U_INLINE long u_from(const u_slice *s, long count) {
 U_INLINE long u_to(const u_slice *s, long count) {
     const long to = s->team == 1 ? count : (count + 15) / 16 * (s->me + 1) / s->team * 16;
     return to < count ? to : count;
+}
+/* The rows of a result before which one thread's share ends: whole tiles. */
+U_INLINE long u_share(long count, long me, long team) {
+    return me == team ? count : count * me / team / U_TILE_ROWS * U_TILE_ROWS;
+}
+U_INLINE void u_at_least(long *size, long other) {
+    if (*size < other) *size = other;
 }
 /* The same of things that are computed one by one. */
 U_INLINE long u_first(const u_slice *s, long count) { return s->team == 1 ? 0 : count * s->me / s->team; }
@@ -153,6 +162,23 @@ static __attribute__((unused)) void u_blank(const u_slice *s, long low, long cou
             u_product_##S(C, R, K, next - first, a, lda, step_a, packed + K * first, c + first, ldc, step_c, 0);       \
         }                                                                                                              \
     }
+/* Whether a packed weight still is what it was packed of, as far as 64 elements tell. */
+#define U_PACK_HOLDS(S, REAL)                                                                                          \
+    static __attribute__((unused)) int u_pack_holds_##S(long K, long N, const REAL *b, long sk, long sn,               \
+                                                        const REAL *packed) {                                          \
+        const long panel = U_PANEL_VECTORS * U_VECTOR_BYTES / (long)sizeof(REAL), count = K * N;                       \
+        for (long i = 0; i < 64 && i < count; i++) {                                                                   \
+            const long place = count <= 64 ? i : i * (count - 1) / 63, k = place / N, n = place % N;                   \
+            const long first = n / panel * panel;                                                                      \
+            if (memcmp(b + k * sk + n * sn, packed + K * first + k * u_panel_width_##S(N - first) + n - first,         \
+                       sizeof(REAL)))                                                                                  \
+                return 0;                                                                                              \
+        }                                                                                                              \
+        return 1;                                                                                                      \
+    }
+U_PACK_HOLDS(f, float)
+U_PACK_HOLDS(d, double)
+
 U_SHARED_PRODUCT(f, float)
 U_SHARED_PRODUCT(d, double)
 
@@ -175,25 +201,22 @@ static __attribute__((unused)) void u_worker(void *argument) {
     u_slice s = {.job = job, .me = me, .team = team, .scratch = job->memory};
     job->pack(job, me, team);
     u_wait(&s);
-    if (!job->together) {
-        s = (u_slice){.job = job, .me = 0, .team = 1, .scratch = job->memory + me * job->scratch};
-        for (;;) {
-            const long slice = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED);
-            if (slice >= job->slices) return;
-            s.first = slice * job->slice;
-            s.R = job->B - s.first < job->slice ? job->B - s.first : job->slice;
-            job->run(&s);
-        }
+    u_slice mine = s;
+    if (!job->together) mine = (u_slice){.job = job, .team = 1, .scratch = job->memory + me * job->scratch};
+    for (long taken = 0;; taken++) {
+        const long slice = job->together ? taken : __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED);
+        if (slice >= job->slices) break;
+        mine.first = slice * job->slice;
+        mine.R = job->B - mine.first < job->slice ? job->B - mine.first : job->slice;
+        job->run(&mine);
+        u_wait(&mine);
     }
-    for (s.first = 0; s.first < job->B; s.first += job->slice) {
-        s.R = job->B - s.first < job->slice ? job->B - s.first : job->slice;
-        job->run(&s);
-        u_wait(&s);
-    }
+    u_wait(&s);
+    job->total(job, me, team);
 }
 
 static __attribute__((unused)) void u_run(u_job *job) {
-    if (job->threads > 1)
+    if (job->threads > 1 && (job->together || job->slices > 1))
         job->pool->parallel(u_worker, job, job->threads, 0);
     else
         u_worker(job);
