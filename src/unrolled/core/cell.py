@@ -53,25 +53,13 @@ class Cell(nn.Module):
         if like is not None:
             device, dtype = device or like.device, dtype or like.dtype
 
-        def zeros(size: Any) -> Tree:
-            if isinstance(size, torch.Size):
-                return torch.zeros(batch_size, *size, device=device, dtype=dtype)
-            if isinstance(size, tuple):
-                return rebuild(size, [zeros(part) for part in size])
-            if not isinstance(size, int):
-                raise InputTypeError(
-                    f"{type(self).__name__}.state_size: expected an int, a torch.Size or a tuple of these, "
-                    f"got {type(size).__name__}."
-                )
-            return torch.zeros(batch_size, size, device=device, dtype=dtype)
-
         size = getattr(self, "state_size", getattr(self, "hidden_size", None))
         if size is None:
             raise InputError(
                 f"{type(self).__name__}: the size of its state is unknown. "
                 "Set self.hidden_size or self.state_size, or override initial_state."
             )
-        return zeros(size)
+        return _zeros(size, batch_size, type(self).__name__, device, dtype)
 
     def step(self, x: Tree, state: Tree, /) -> tuple[Tree, Tree]:
         """One time step: the equation of the cell.
@@ -94,6 +82,18 @@ class Cell(nn.Module):
         return self.step(x, state)
 
 
+def _zeros(size: Any, batch_size: int, name: str, device: torch.device | str | None, dtype: torch.dtype | None) -> Tree:
+    if isinstance(size, torch.Size):
+        return torch.zeros(batch_size, *size, device=device, dtype=dtype)
+    if isinstance(size, tuple):
+        return rebuild(size, [_zeros(part, batch_size, name, device, dtype) for part in size])
+    if not isinstance(size, int):
+        raise InputTypeError(
+            f"{name}.state_size: expected an int, a torch.Size or a tuple of these, got {type(size).__name__}."
+        )
+    return torch.zeros(batch_size, size, device=device, dtype=dtype)
+
+
 def first_floating(module: nn.Module) -> Tensor | None:
     """The first floating tensor among a module's parameters, or else its buffers; None if there is none.
 
@@ -102,6 +102,6 @@ def first_floating(module: nn.Module) -> Tensor | None:
     for name in ("_parameters", "_buffers"):
         for part in module.modules():
             for tensor in getattr(part, name).values():
-                if tensor is not None and tensor.is_floating_point():
+                if isinstance(tensor, Tensor) and tensor.is_floating_point():
                     return tensor
     return None
