@@ -121,7 +121,7 @@ def _find_or_build(step: Step, run: Unrolling, reading: Reading, *, compiled: bo
     from .kernel import Compiled
 
     try:
-        return Planned(known, Compiled(known.source, known.plan.graph))
+        return Planned(known, Compiled(known.source, known.plan))
     except UnsupportedStep as error:
         raise UnsupportedStep(f"{error} `unrolled doctor` shows what is found on this machine.") from error.__cause__
 

@@ -16,11 +16,19 @@ from .plan import Plan
 class Engine(Protocol):
     """What runs a plan: torch, node by node, or a kernel."""
 
-    def forward(self, plan: Plan, values: Values, run: Unrolling, state: list[Tensor], reset: list[Tensor]) -> Any:
-        """Forward in time: adds what the plan keeps and returns to ``values``; the state after the last step."""
+    def forward(
+        self, plan: Plan, values: Values, run: Unrolling, state: list[Tensor], reset: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Forward in time: adds what the step returns to ``values``; the state after all steps, and what is kept."""
 
     def backward(
-        self, plan: Plan, values: Values, run: Unrolling, adjoint: list[Tensor | None], shapes: list[Tensor]
+        self,
+        plan: Plan,
+        values: Values,
+        run: Unrolling,
+        kept: list[Tensor],
+        adjoint: list[Tensor | None],
+        shapes: list[Tensor],
     ) -> tuple[list[Tensor | None], list[Tensor | None]]:
         """Back through time: adds the gradients to ``values``; those of the first state and of the resets'."""
 
@@ -55,14 +63,12 @@ def _forward(job: Job, tensors: tuple[Tensor, ...]) -> tuple[list[Tensor], tuple
     x, state, reset, closed = _parts(graph, tensors)
     values: Values = {index: leaf.flatten(0, 1) for index, leaf in zip(graph.x, x, strict=True)}
     values.update(zip(graph.closed, closed, strict=True))
-    last = job.engine.forward(plan, values, run, list(state), list(reset))
+    last, kept = job.engine.forward(plan, values, run, list(state), list(reset))
     outputs = [_steps(graph, index, values[index], run) for index in graph.output]
     if run.valid is not None:
         outputs = [select(run.valid, leaf, torch.zeros_like(leaf)) for leaf in outputs]
-    kept = tensors
-    if plan.backward is not None:
-        kept = (*tensors, *(values[index] for index in plan.saved))
-    return _own([*outputs, *last], kept), kept
+    everything = (*tensors, *kept)
+    return _own([*outputs, *last], everything), everything
 
 
 class _Sequence(torch.autograd.Function):
@@ -82,12 +88,12 @@ class _Sequence(torch.autograd.Function):
         """The whole sequence back through time."""
         job: Job = ctx.job
         everything = ctx.saved_tensors  # read once: a checkpoint unpacks it once
-        tensors, saved = everything[: ctx.inputs], everything[ctx.inputs :]
+        tensors, kept = everything[: ctx.inputs], list(everything[ctx.inputs :])
         if torch.is_grad_enabled():
             return (None, *_twice(job, tensors, grads))
         run, plan, graph = job.run, job.plan, job.plan.graph
         _, state, _, _ = _parts(graph, tensors)
-        values: Values = dict(zip(plan.saved, saved, strict=True))
+        values: Values = {}
         for index, grad in zip(graph.d_output, grads, strict=False):
             if index is not None and grad is not None:
                 if run.valid is not None:
@@ -97,7 +103,7 @@ class _Sequence(torch.autograd.Function):
             grad if index is not None else None
             for index, grad in zip(graph.d_new_state, grads[len(graph.output) :], strict=True)
         ]
-        d_state, d_reset = job.engine.backward(plan, values, run, adjoint, list(state))
+        d_state, d_reset = job.engine.backward(plan, values, run, kept, adjoint, list(state))
         d_x = [
             None if index is None or index not in values else _steps(graph, index, values[index], run)
             for index in graph.d_x

@@ -86,11 +86,13 @@ def _aten(node: Node, args: tuple[Any, ...]) -> Any:
 class Interpreter:
     """A plan run by torch, its loop as a Python loop over the nodes."""
 
-    def forward(self, plan: Plan, values: Values, run: Unrolling, state: list[Tensor], reset: list[Tensor]) -> Any:
+    def forward(
+        self, plan: Plan, values: Values, run: Unrolling, state: list[Tensor], reset: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """Forward in time; what is computed is added to ``values`` as sequences (T·B rows).
 
         Returns:
-            The state after the last step.
+            The state after the last step, and what is kept for the way back.
         """
         graph, part, rows = plan.graph, plan.forward, run.steps * run.batch_size
         evaluate(graph, part.before, values, rows, state[0].device)
@@ -113,10 +115,16 @@ class Interpreter:
                 column[t] = here[index]
         _gather(graph, columns, values)
         evaluate(graph, part.after, values, rows, state[0].device)
-        return state
+        return state, [values[index] for index in plan.saved] if plan.backward is not None else []
 
     def backward(
-        self, plan: Plan, values: Values, run: Unrolling, adjoint: list[Tensor | None], shapes: list[Tensor]
+        self,
+        plan: Plan,
+        values: Values,
+        run: Unrolling,
+        kept: list[Tensor],
+        adjoint: list[Tensor | None],
+        shapes: list[Tensor],
     ) -> tuple[list[Tensor | None], list[Tensor | None]]:
         """Back through time; what is computed is added to ``values`` as sequences (T·B rows).
 
@@ -125,6 +133,7 @@ class Interpreter:
         """
         graph, part, rows = plan.graph, plan.backward, run.steps * run.batch_size
         assert part is not None
+        values.update(zip(plan.saved, kept, strict=True))
         evaluate(graph, part.before, values, rows, shapes[0].device)
         columns: dict[int, list[Tensor]] = {index: [None] * run.steps for index in part.writes}  # type: ignore[list-item]
         resets: list[Tensor | None] = [None] * len(adjoint)

@@ -2,10 +2,12 @@
 
 from .cache import clear_cache, find_text, load, store_text
 from .folder import cache_folder
+from .memory import MEMORY
 from .threads import parallel_entry, pool, team_size_entry, thread_count, thread_number_entry
 from .toolchain import instruction_set
 
 __all__ = [
+    "MEMORY",
     "cache_folder",
     "clear_cache",
     "find_text",
