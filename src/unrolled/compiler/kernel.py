@@ -206,7 +206,7 @@ class _Call:
             pointers.append(made.data_ptr())
             values[place.index] = made.movedim(0, place.axis) if place.axis else made
         for i, shape, dtype in self.totals:
-            values[i] = made = torch.empty(shape, dtype=dtype)
+            values[i] = made = torch.empty(shape, dtype=dtype) if rows else torch.zeros(shape, dtype=dtype)
             pointers.append(made.data_ptr())
         pointers += [tensor.data_ptr() for tensor in carried]
         valid = None if run.valid is None else _contiguous(run.valid)

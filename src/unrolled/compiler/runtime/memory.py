@@ -42,11 +42,20 @@ class Memory:
         start = -block.ctypes.data % 64
         return torch.from_numpy(block[start : start + size])
 
+    def held(self) -> int:
+        """Bytes of the blocks that somebody holds."""
+        with self.lock:
+            return sum(
+                self.blocks[place].nbytes
+                for place in range(len(self.blocks))
+                if sys.getrefcount(self.blocks[place]) > 2
+            )
+
     def _free(self, size: int) -> np.ndarray | None:
         for place in range(len(self.blocks) - 1, -1, -1):
             block = self.blocks[place]
             # held by the list, by this variable and by the call: by nobody else
-            if size + 64 <= block.nbytes <= 2 * size + 4096 and sys.getrefcount(block) == 3:
+            if size + 64 <= block.nbytes <= size + size // 4 + 4096 and sys.getrefcount(block) == 3:
                 self.blocks.append(self.blocks.pop(place))
                 return block
         return None
