@@ -1,7 +1,7 @@
 """A planned step as one differentiable operation on whole sequences."""
 
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -33,8 +33,7 @@ class Engine(Protocol):
         """Back through time: adds the gradients to ``values``; those of the first state and of the resets'."""
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """One call: what to run and how; the tensors that may have gradients are arguments of the operation."""
 
     step: Step

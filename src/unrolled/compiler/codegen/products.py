@@ -58,6 +58,7 @@ class Product:
     """``groups`` products (m, k) times (k, n) for each row of the batch."""
 
     suffix: str
+    half: bool  # of numbers of 16 bits, though they are held in 32
     groups: int
     sizes: tuple[int, int, int]
     a: Operand
@@ -89,10 +90,10 @@ class Product:
     ) -> list[str]:
         """Rows (R·m, K) times a weight (K, N)."""
         row, column = names
-        k, s = self.sizes[1], self.suffix
+        k, s = self.sizes[1], "_h" if self.half else self.suffix
         one = f"u_packed_size{s}({k}, {n})"
         sk, sn, sg = (weight.at.coefficient(name) for name in ("k", column, "g"))
-        kind = weight.kind
+        kind = "uint16_t" if self.half else weight.kind
         of = f"{k}, {n}, {weight.array} + {weight.at.constant} + g * {sg}L, {sk}, {sn}"
         place = packs.place(
             Pack(

@@ -11,7 +11,7 @@ from ..graph import Graph
 from ..operations import PRODUCTS, VIEWS
 from ..plan import Direction, Plan
 from .contract import Kernel, Parts, Source
-from .expression import SUFFIXES, c_type, sequence_type
+from .expression import SUFFIXES, c_type, is_short, sequence_type
 from .loop import ARGUMENTS, Loop
 from .parts import split, total_of
 from .prelude import prelude
@@ -32,7 +32,8 @@ def generate(plan: Plan) -> Source:
     if plan.backward is not None:
         text, backward = _direction(graph, plan.backward, "backward", graph.d_new_state, graph.d_state, work)
         texts.append(text)
-    return Source("\n".join([prelude(), *texts]), forward, backward)
+    halves = any(node.op in PRODUCTS and is_short(node) for node in graph.nodes)
+    return Source("\n".join([prelude(halves), *texts]), forward, backward)
 
 
 def _multiply_adds(graph: Graph, nodes: Iterable[int]) -> int:

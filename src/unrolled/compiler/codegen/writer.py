@@ -261,6 +261,7 @@ class Writer:
         lead = (variable("g", groups),) if node.op == "bmm" else ()
         product = Product(
             suffix=SUFFIXES[node.dtype],
+            half=is_short(node),
             groups=groups,
             sizes=(m, k, n),
             a=self._operand(a, (*lead, variable("i", m), variable("k", k))),

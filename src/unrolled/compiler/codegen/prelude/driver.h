@@ -149,17 +149,18 @@ static __attribute__((unused)) void u_blank(const u_slice *s, long low, long cou
 
 /* u_product, of which each of a team computes its panels. Columns that are equal modulo `period` go to one thread, as far
  * as panels allow: the gates of one unit, for example. */
-#define U_SHARED_PRODUCT(S, REAL)                                                                                      \
+#define U_SHARED_PRODUCT(S, REAL, ITEM, PACKED)                                                                                      \
     static __attribute__((unused)) void u_shared_product_##S(                                                          \
-        const u_slice *s, long C, long R, long K, long N, const REAL *a, long lda, long step_a, const REAL *packed,    \
+        const u_slice *s, long C, long R, long K, long N, const REAL *a, long lda, long step_a, const PACKED *packed,  \
         REAL *c, long ldc, long step_c, long period) {                                                                 \
-        const long panel = U_PANEL_VECTORS * U_VECTOR_BYTES / (long)sizeof(REAL);                                      \
+        const long panel = U_PANEL_VECTORS * U_VECTOR_BYTES / (long)sizeof(ITEM);                                      \
         for (long first = 0, next; first < N; first = next) {                                                          \
             next = s->team == 1 ? N : first + panel;                                                                   \
             if (first % period * s->team / period != s->me) continue;                                                  \
             while (next < N && next % period * s->team / period == s->me) next += panel;                               \
             if (next > N) next = N;                                                                                    \
-            u_product_##S(C, R, K, next - first, a, lda, step_a, packed + K * first, c + first, ldc, step_c, 0);       \
+            u_product_##S(C, R, K, next - first, a, lda, step_a, packed + u_packed_size_##S(K, first), c + first, ldc, \
+                          step_c, 0);                                                                                  \
         }                                                                                                              \
     }
 /* Whether a packed weight still is what it was packed of, as far as 64 elements tell. */
@@ -179,8 +180,12 @@ static __attribute__((unused)) void u_blank(const u_slice *s, long low, long cou
 U_PACK_HOLDS(f, float)
 U_PACK_HOLDS(d, double)
 
-U_SHARED_PRODUCT(f, float)
-U_SHARED_PRODUCT(d, double)
+U_SHARED_PRODUCT(f, float, float, float)
+U_SHARED_PRODUCT(d, double, double, double)
+#ifdef U_BF16
+U_SHARED_PRODUCT(h, float, u_pair, uint16_t)
+#define u_pack_holds_h(K, N, b, sk, sn, packed) 0
+#endif
 
 /* Decide how the rows are run: the same for both directions, whatever the cell. `work`: multiply-adds of a row. */
 static __attribute__((unused)) void u_schedule(u_job *job, double work) {
