@@ -37,7 +37,7 @@ WAYS = {
     "all": {"masked": True, "resets": True, "reverse": True, "truncated_bptt_steps": 2},
 }
 SIZES = {"odd": (6, 3), "empty": (4, 0), "one": (1, 1), "blocks": (3, 67)}
-ISAS = ("avx512", "avx2", "portable")
+ISAS = ("avx512_bf16", "avx512", "avx2", "portable")
 BACKENDS = {"plan": partial(run_planned, compiled=False), "compiled": partial(run_planned, compiled=True)}
 
 

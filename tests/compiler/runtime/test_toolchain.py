@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from unrolled import InputError, UnsupportedStep
-from unrolled.compiler.runtime import instruction_set, load
+from unrolled.compiler.runtime import instruction_set, load, toolchain
 from unrolled.compiler.runtime.toolchain import ISA_FLAGS, best_instruction_set
 
 SOURCE = """
@@ -26,7 +27,18 @@ WIDTH = """
 #endif
 __attribute__((visibility("default"))) int width(void) { return WIDTH; }
 """
-WIDTHS = {"portable": 0, "avx2": 256, "avx512": 512}
+WIDTHS = {"portable": 0, "avx2": 256, "avx512": 512, "avx512_bf16": 512}
+BFLOAT16 = """
+#ifdef __AVX512BF16__
+#define KNOWN 1
+#else
+#define KNOWN 0
+#endif
+__attribute__((visibility("default"))) int known(void) { return KNOWN; }
+"""
+
+
+LEVELS = list(ISA_FLAGS)
 
 
 @pytest.fixture
@@ -50,21 +62,56 @@ def path(tmp_path, monkeypatch):
 @pytest.mark.parametrize("isa", ISA_FLAGS)
 def test_each_instruction_set_that_this_processor_has(isa, monkeypatch):
     monkeypatch.setenv("UNROLLED_ISA", isa)
-    if WIDTHS[isa] > WIDTHS[best_instruction_set()]:
+    if LEVELS.index(isa) > LEVELS.index(best_instruction_set()):
         with pytest.raises(UnsupportedStep, match=rf"UNROLLED_ISA: expected portable.*, got {isa}\."):
             load(WIDTH)
     else:
         assert instruction_set() == isa
         assert load(WIDTH).width() == WIDTHS[isa]
+        assert load(BFLOAT16).known() == (isa == "avx512_bf16")
 
 
+@pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize(
     ("capability", "isa"),
     [("AVX512", "avx512"), ("AVX2", "avx2"), ("DEFAULT", "portable"), ("SVE256", "portable"), ("NO AVX", "portable")],
 )
-def test_the_best_that_torch_found_is_used(capability, isa, monkeypatch):
+def test_the_best_that_torch_found_is_used(capability, isa, bfloat16, monkeypatch):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bfloat16, raising=False)
+    assert instruction_set() == ("avx512_bf16" if bfloat16 and isa == "avx512" else isa)
+
+
+@pytest.mark.parametrize(
+    ("text", "isa"),
+    [
+        ("flags\t\t: fpu avx512f avx512_bf16 avx512_vnni\n", "avx512_bf16"),
+        ("flags\t\t: fpu avx512f\n", "avx512"),
+        (None, "avx512"),
+    ],
+)
+def test_a_torch_that_cannot_tell_of_bfloat16(text, isa, monkeypatch, tmp_path):
+    file = tmp_path / "cpuinfo"
+    if text is not None:
+        file.write_text(text)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
+    monkeypatch.setattr(toolchain, "CPUINFO", file)
     assert instruction_set() == isa
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        "cc: error: unrecognized command-line option '-mavx512bf16'",
+        "{standard input}:9: Error: no such instruction: `vdpbf16ps %zmm1,%zmm2,%zmm3'",
+    ],
+)
+def test_a_compiler_from_before_bfloat16_still_works(complaint, path, monkeypatch):
+    monkeypatch.setattr(toolchain, "best_instruction_set", lambda: "avx512_bf16")
+    monkeypatch.setitem(ISA_FLAGS, "avx512", ())  # to run anywhere
+    path("cc", f'case "$*" in *-mavx512bf16*) echo {shlex.quote(complaint)} >&2; exit 1;; esac; real-cc "$@"')
+    assert load(BFLOAT16).known() == 0
 
 
 def test_what_the_processor_lacks_is_refused(monkeypatch):
@@ -77,7 +124,7 @@ def test_what_the_processor_lacks_is_refused(monkeypatch):
 
 def test_a_name_that_is_none(monkeypatch):
     monkeypatch.setenv("UNROLLED_ISA", "sse")
-    with pytest.raises(InputError, match=r"UNROLLED_ISA: expected avx512, avx2 or portable, got 'sse'\."):
+    with pytest.raises(InputError, match=r"UNROLLED_ISA: expected avx512_bf16, avx512, avx2 or portable, got 'sse'\."):
         load(SOURCE)
 
 
@@ -211,7 +258,7 @@ def test_the_ziglang_wheel_comes_last_and_is_told_the_processor(path, tmp_path, 
 @pytest.mark.parametrize("isa", ISA_FLAGS)
 def test_the_real_ziglang_wheel(isa, monkeypatch):
     pytest.importorskip("ziglang")
-    if WIDTHS[isa] > WIDTHS[best_instruction_set()]:
+    if LEVELS.index(isa) > LEVELS.index(best_instruction_set()):
         pytest.skip(f"this processor lacks {isa}")
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("UNROLLED_ISA", isa)

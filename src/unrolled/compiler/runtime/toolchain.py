@@ -20,17 +20,20 @@ from .folder import cache_folder
 
 SUFFIX = ".dll" if sys.platform == "win32" else ".so"
 REMEDY = "Install gcc or clang, or pip install 'unrolled[compiler]'."
+CPUINFO = Path("/proc/cpuinfo")
 PATIENCE = 300  # seconds for one kernel, which takes about one
 
 # From the least to the best. They ask for the instructions whose presence PyTorch has checked, no more: a virtual
 # machine may hide some of those that -march=x86-64-v3 also takes for granted, and gcc 10 does not know that name.
+AVX512 = (
+    *("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mfma", "-mf16c"),
+    "-mprefer-vector-width=512",
+)
 ISA_FLAGS = {
     "portable": (),
     "avx2": ("-mavx2", "-mfma", "-mf16c"),
-    "avx512": (
-        *("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mfma", "-mf16c"),
-        "-mprefer-vector-width=512",
-    ),
+    "avx512": AVX512,
+    "avx512_bf16": (*AVX512, "-mavx512bf16"),
 }
 # Sums keep their order, products are not fused behind our back, and -0.0 stays -0.0: only errno and floating-point
 # traps are given up, which nobody reads.
@@ -75,15 +78,26 @@ def processor() -> str:
 
 
 def best_instruction_set() -> str:
-    """What this processor can run: "avx512", "avx2" or "portable"."""
-    return {"AVX512": "avx512", "AVX2": "avx2"}.get(torch.backends.cpu.get_cpu_capability(), "portable")
+    """What this processor can run: "avx512_bf16", "avx512", "avx2" or "portable"."""
+    best = {"AVX512": "avx512", "AVX2": "avx2"}.get(torch.backends.cpu.get_cpu_capability(), "portable")
+    return "avx512_bf16" if best == "avx512" and _multiplies_bfloat16() else best
+
+
+def _multiplies_bfloat16() -> bool:
+    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # not in every version
+    if callable(asked):
+        return bool(asked())
+    try:
+        return "avx512_bf16" in CPUINFO.read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return False
 
 
 def instruction_set() -> str:
     """What kernels are compiled for: ``$UNROLLED_ISA``, or else the best that this processor can run.
 
     Raises:
-        InputError: ``$UNROLLED_ISA`` is not one of the three names.
+        InputError: ``$UNROLLED_ISA`` is not one of the four names.
         UnsupportedStep: This processor cannot run it.
     """
     best = best_instruction_set()
@@ -92,7 +106,7 @@ def instruction_set() -> str:
         return best
     known = list(ISA_FLAGS)
     if forced not in known:
-        raise InputError(f"UNROLLED_ISA: expected avx512, avx2 or portable, got {forced!r}.")
+        raise InputError(f"UNROLLED_ISA: expected avx512_bf16, avx512, avx2 or portable, got {forced!r}.")
     if known.index(forced) > known.index(best):
         raise UnsupportedStep(
             f"UNROLLED_ISA: expected {' or '.join(known[: known.index(best) + 1])} on this processor "
@@ -164,9 +178,18 @@ def no_compiler(broken: list[str]) -> str:
 def attempt(compiler: Compiler, source: str, target: Path, isa: str) -> str:
     """Compile a text; what the compiler complains of, empty if the library is there.
 
+    A compiler, or its assembler, that does not know AVX512-BF16 yet compiles for AVX-512.
+
     Raises:
         OSError: The disk is full.
     """
+    fault = _attempt(compiler, source, target, isa)
+    if isa == "avx512_bf16" and "bf16" in fault:
+        return _attempt(compiler, source, target, "avx512")
+    return fault
+
+
+def _attempt(compiler: Compiler, source: str, target: Path, isa: str) -> str:
     command = [*compiler.arguments(isa), "-x", "c", "-", "-o", str(target), *LIBRARIES]
     environment = {**os.environ, "LC_ALL": "C"}
     environment.setdefault("ZIG_GLOBAL_CACHE_DIR", str(cache_folder() / "zig"))

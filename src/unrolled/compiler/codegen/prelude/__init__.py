@@ -8,11 +8,14 @@ HALVES = ("packing.h", "bfloat16.h", "product.h", "total.h")
 
 
 @cache
-def prelude() -> str:
-    """Return the C text; the products occur three times in it: for float, double and, if U_BF16 is defined, bfloat16."""
+def prelude(bfloat16: bool = False) -> str:
+    """Return the C text; products occur in it for float, for double and, if asked for, for bfloat16."""
     products = [_products(real, suffix) for real, suffix in (("float", "f"), ("double", "d"))]
     halves = "#ifdef U_BF16\n" + _for_type("float", "u_pair", "uint16_t", "h", HALVES) + "#endif\n"
-    return "\n".join([_read("math.h"), _read("vectors.h"), *products, halves, _read("helpers.h"), _read("driver.h")])
+    defined = ["#define U_BF16"] if bfloat16 else []
+    return "\n".join(
+        [*defined, _read("math.h"), _read("vectors.h"), *products, halves, _read("helpers.h"), _read("driver.h")]
+    )
 
 
 def _products(real: str, suffix: str) -> str:

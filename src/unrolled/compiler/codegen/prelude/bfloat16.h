@@ -1,6 +1,6 @@
 /* What packing.h leaves to the type, for bfloat16: numbers are given as float and rounded, two that follow each other
- * along k make an item, and sums are float. What is too small for a normal number counts as zero or as itself,
- * whatever the processor's own instruction does.
+ * along k make an item, and sums are float. The processor's own instruction takes what is too small for a normal
+ * number for zero.
  */
 
 /* A float whose high half is x rounded to nearest, ties to even; a NaN stays one. */
@@ -14,47 +14,53 @@ U_INLINE u_pair u_make_pair_h(float low, float high) {
 }
 
 /* The K numbers of a row as pairs. */
-static __attribute__((unused, noinline)) void u_round_row_h(long K, const float *restrict row, uint16_t *restrict to) {
+U_APART void u_round_row_h(long K, const float *restrict row, uint16_t *restrict to) {
     for (long k = 0; k < K; k++) to[k] = (uint16_t)(u_rounded_bits_h(row[k]) >> 16);
     if (K % 2) to[K] = 0;
 }
 
 /* N pairs of which two rows are the numbers; the second may be missing. */
-static __attribute__((unused, noinline)) void u_pair_rows_h(long N, const float *restrict low,
-                                                            const float *restrict high, u_pair *restrict to) {
+U_APART void u_pair_rows_h(long N, const float *restrict low, const float *restrict high, u_pair *restrict to) {
     if (high)
         for (long n = 0; n < N; n++) to[n] = u_make_pair_h(low[n], high[n]);
     else
         for (long n = 0; n < N; n++) to[n] = u_make_pair_h(low[n], 0);
 }
 
+enum { u_pack_block_h = 32 }; /* items, whose rows stay in the first-level cache */
+
+/* Some rows of one panel. */
+U_APART void u_pack_rows_h(long K, long columns, long width, const float *b, long sk, long sn, u_pair *to) {
+    u_pair buffer[u_PANEL * u_pack_block_h];
+    if (sk == 1) {
+        for (long n = 0; n < columns; n++) u_round_row_h(K, b + n * sn, (uint16_t *)(buffer + n * u_pack_block_h));
+        u_transpose_h(columns, u_ITEMS(K), buffer, u_pack_block_h, to, width);
+    } else {
+        for (long k = 0; k < K; k += 2) {
+            const float *low = b + k * sk, *high = k + 1 < K ? low + sk : NULL;
+            if (sn == 1)
+                u_pair_rows_h(columns, low, high, to + k / 2 * width);
+            else
+                for (long n = 0; n < columns; n++)
+                    to[k / 2 * width + n] = u_make_pair_h(low[n * sn], high ? high[n * sn] : 0);
+        }
+    }
+    u_pad_rows_h(u_ITEMS(K), columns, width, to);
+}
+
 /* Pack panels [first_panel, last_panel) of b, whose element (k, n) is b[k * sk + n * sn]. */
 static __attribute__((unused)) void u_pack_panels_h(long K, long N, const float *b, long sk, long sn, uint16_t *packed,
                                                     long first_panel, long last_panel) {
-    enum { block = 16 }; /* items */
-    u_pair buffer[u_PANEL * block];
-    for (long begin = 0; begin < u_ITEMS(K); begin += block)
-        for (long panel = first_panel; panel < last_panel; panel++) {
-            const long first = panel * u_PANEL, width = u_panel_width_h(N - first);
-            const long columns = N - first < width ? N - first : width;
-            const long numbers = K - 2 * begin < 2 * block ? K - 2 * begin : 2 * block, items = u_ITEMS(numbers);
-            const float *from = b + 2 * begin * sk + first * sn;
-            u_pair *to = (u_pair *)packed + u_ITEMS(K) * first + begin * width;
-            if (sk == 1) {
-                for (long n = 0; n < columns; n++) u_round_row_h(numbers, from + n * sn, (uint16_t *)(buffer + n * block));
-                u_transpose_h(columns, items, buffer, block, to, width);
-            } else if (sn == 1) {
-                for (long k = 0; k < numbers; k += 2)
-                    u_pair_rows_h(columns, from + k * sk, k + 1 < numbers ? from + (k + 1) * sk : NULL,
-                                  to + k / 2 * width);
-            } else {
-                for (long n = 0; n < columns; n++)
-                    for (long k = 0; k < numbers; k += 2)
-                        to[k / 2 * width + n] = u_make_pair_h(
-                            from[k * sk + n * sn], k + 1 < numbers ? from[(k + 1) * sk + n * sn] : 0);
+    const long items = u_ITEMS(K), together = sk == 1 ? items : u_pack_block_h;
+    for (long begin = 0; begin < items; begin += together) /* neighbours in a row of b are read together */
+        for (long panel = first_panel; panel < last_panel; panel++)
+            for (long k = begin; k < items && k < begin + together; k += u_pack_block_h) {
+                const long first = panel * u_PANEL, width = u_panel_width_h(N - first);
+                const long columns = N - first < width ? N - first : width;
+                const long rows = items - k < u_pack_block_h ? K - 2 * k : 2 * u_pack_block_h;
+                u_pack_rows_h(rows, columns, width, b + 2 * k * sk + first * sn, sk, sn,
+                              (u_pair *)packed + items * first + k * width);
             }
-            u_pad_rows_h(items, columns, width, to);
-        }
 }
 
 static __attribute__((unused)) void u_pack_h(long K, long N, const float *b, long sk, long sn, uint16_t *packed) {

@@ -22,10 +22,8 @@ static __attribute__((unused)) long u_T(u_packed_size)(long K, long N) {
     return u_ITEMS(K) * u_NUMBERS * (N / u_PANEL * u_PANEL + u_T(u_panel_width)(N % u_PANEL));
 }
 
-/* A square of one vector's items: merge the first half of the rows with the second, so many times that it has turned.
- */
-static __attribute__((unused, noinline)) void u_T(u_transpose_square)(const u_item *from, long ld_from, u_item *to,
-                                                                      long ld_to) {
+/* A square as wide as a vector turns when the first half of its rows is merged with the second, again and again. */
+U_APART void u_T(u_transpose_square)(const u_item *from, long ld_from, u_item *to, long ld_to) {
     u_T(u_items) rows[u_LANES_PER_VECTOR], merged[u_LANES_PER_VECTOR];
 #pragma GCC unroll 16
     for (int i = 0; i < u_LANES_PER_VECTOR; i++) rows[i] = *(const u_T(u_unaligned_items) *)(from + i * ld_from);
@@ -44,8 +42,7 @@ static __attribute__((unused, noinline)) void u_T(u_transpose_square)(const u_it
 }
 
 /* to[c * ld_to + r] = from[r * ld_from + c]. The last squares overlap the ones before them. */
-static __attribute__((unused)) void u_T(u_transpose)(long rows, long columns, const u_item *from, long ld_from,
-                                                     u_item *to, long ld_to) {
+U_APART void u_T(u_transpose)(long rows, long columns, const u_item *from, long ld_from, u_item *to, long ld_to) {
     const long side = u_LANES_PER_VECTOR;
     if (rows < side || columns < side) {
         for (long r = 0; r < rows; r++)
@@ -61,7 +58,7 @@ static __attribute__((unused)) void u_T(u_transpose)(long rows, long columns, co
     }
 }
 
-/* Rows of a panel, given side by side, and zeros behind them. */
+/* Zeros behind the columns of a panel's rows. */
 U_INLINE void u_T(u_pad_rows)(long rows, long columns, long width, u_item *panel) {
     for (long k = 0; columns < width && k < rows; k++)
         for (long n = columns; n < width; n++) panel[k * width + n] = 0;

@@ -3,7 +3,8 @@
  * Every element of c is one chain of multiply-adds over k = 0, 1, ..., K - 1, whatever tile computes it: a row's bits
  * do not depend on how many rows are multiplied together. A chain that accumulates starts from c's value.
  *
- * R rows of a and c, K inner, N columns of b and c; ld* and s* are strides in elements. Below u_product, K counts items.
+ * R rows of a and c, K inner, N columns of b and c; ld* and s* are strides in elements. Below u_product, K counts
+ * items.
  */
 static const u_real u_T(u_zeros)[U_ROW_PANELS * U_PANEL_VECTORS * U_VECTOR_BYTES / sizeof(u_real)];
 
@@ -40,11 +41,11 @@ U_INLINE void u_T(u_tile)(int rows, int panels, int vectors, long K, const u_ite
 }
 
 #define u_TILE(ROWS, VECTORS) u_T(u_tile)(ROWS, 1, VECTORS, K, a, lda, b, ldb, 0, start, ld_start, c, ldc)
-#define u_TILE_PARAMETERS                                                                                         \
+#define u_TILE_PARAMETERS                                                                                        \
     long rows, long K, const u_item *a, long lda, const u_item *b, long ldb, const u_real *start, long ld_start, \
         u_real *c, long ldc
 
-static __attribute__((unused, noinline)) void u_T(u_full_tile)(u_TILE_PARAMETERS) {
+U_APART void u_T(u_full_tile)(u_TILE_PARAMETERS) {
     switch (rows) {
         case 1: u_TILE(1, U_PANEL_VECTORS); break;
         case 2: u_TILE(2, U_PANEL_VECTORS); break;
@@ -58,23 +59,23 @@ static __attribute__((unused, noinline)) void u_T(u_full_tile)(u_TILE_PARAMETERS
 }
 
 /* The vectors of a panel that is not full: fewer shapes, each of which costs compile time. */
-#define u_TILES_OF(ROWS, VECTORS)                                                                  \
-    for (; rows >= ROWS; rows -= ROWS, a += ROWS * lda, start += ROWS * ld_start, c += ROWS * ldc) \
-    u_TILE(ROWS, VECTORS)
-#define u_NARROW_TILES(NAME, VECTORS)                                            \
-    static __attribute__((unused, noinline)) void u_T(NAME)(u_TILE_PARAMETERS) { \
-        u_TILES_OF(U_TILE_ROWS, VECTORS);                                        \
-        u_TILES_OF(3, VECTORS);                                                  \
-        u_TILES_OF(1, VECTORS);                                                  \
+#define u_TILES_OF(ROWS, VECTORS) \
+    for (; rows >= ROWS; rows -= ROWS, a += ROWS * lda, start += ROWS * ld_start, c += ROWS * ldc) u_TILE(ROWS, VECTORS)
+#define u_NARROW_TILES(NAME, VECTORS)           \
+    U_APART void u_T(NAME)(u_TILE_PARAMETERS) { \
+        u_TILES_OF(U_TILE_ROWS, VECTORS);       \
+        u_TILES_OF(3, VECTORS);                 \
+        u_TILES_OF(1, VECTORS);                 \
     }
 u_NARROW_TILES(u_narrow_tile_1, 1)
 #if U_PANEL_VECTORS > 2
 u_NARROW_TILES(u_narrow_tile_2, 2)
 #endif
 
-/* Up to U_TILE_ROWS rows times one panel of the given width, of which the first `columns` are stored. */
-static __attribute__((unused)) void u_T(u_panel)(long rows, long K, const u_item *a, long lda, const u_item *b,
-                                                 long width, u_real *c, long ldc, long columns, int accumulate) {
+/* Up to U_TILE_ROWS rows times one panel of the given width, of which the first `columns` are stored. So many rows of c
+ * as the next tile will store are fetched meanwhile. */
+U_APART void u_T(u_panel)(long rows, long K, const u_item *a, long lda, const u_item *b, long width, u_real *c,
+                          long ldc, long columns, int accumulate, long next) {
     u_real padded[U_TILE_ROWS * u_PANEL];
     const u_real *start = accumulate ? c : u_T(u_zeros);
     u_real *target = c;
@@ -89,8 +90,8 @@ static __attribute__((unused)) void u_T(u_panel)(long rows, long K, const u_item
             ld_start = ldt;
         }
     }
-    for (long r = 0; r < rows; r++) /* what the next tile will need */
-        for (long n = 0; n < columns; n += 64 / sizeof(u_real)) __builtin_prefetch(c + (rows + r) * ldc + n, 1);
+    for (long r = rows; r < rows + next; r++)
+        for (long n = 0; n < columns; n += 64 / sizeof(u_real)) __builtin_prefetch(c + r * ldc + n, 1);
     if (width == u_PANEL) {
         u_T(u_full_tile)(rows, K, a, lda, b, width, start, ld_start, target, ldt);
     } else {
@@ -102,8 +103,7 @@ static __attribute__((unused)) void u_T(u_panel)(long rows, long K, const u_item
         for (; first < width; first += u_LANES_PER_VECTOR)
             u_T(u_narrow_tile_1)(rows, K, a, lda, b + first, width, start + first, ld_start, target + first, ldt);
     }
-    for (long r = 0; columns < width && r < rows; r++)
-        memcpy(c + r * ldc, padded + r * ldt, columns * sizeof(u_real));
+    for (long r = 0; columns < width && r < rows; r++) memcpy(c + r * ldc, padded + r * ldt, columns * sizeof(u_real));
 }
 
 /* u_product of items [begin, end) of the K that each packed column has. */
@@ -119,6 +119,7 @@ static __attribute__((unused)) void u_T(u_product_between)(long begin, long end,
                         packed + K * first + begin * u_PANEL, u_PANEL, K * u_PANEL, accumulate ? target : u_T(u_zeros),
                         0, target, ldc);
         }
+    const int fetched = C * R * N * (long)sizeof(u_real) > U_NEAR_BYTES;
     long tiles = (R + U_TILE_ROWS - 1) / U_TILE_ROWS; /* of nearly equal height */
     for (; first < N; first += u_PANEL) {
         long width = u_T(u_panel_width)(N - first);
@@ -127,14 +128,15 @@ static __attribute__((unused)) void u_T(u_product_between)(long begin, long end,
             for (long tile = 0, r = 0; tile < tiles; tile++) {
                 long rows = R / tiles + (tile < R % tiles);
                 u_T(u_panel)(rows, inner, a + g * step_a + r * lda, lda, packed + K * first + begin * width, width,
-                             c + g * step_c + r * ldc + first, ldc, columns, accumulate);
+                             c + g * step_c + r * ldc + first, ldc, columns, accumulate, fetched ? rows : 0);
                 r += rows;
             }
     }
 }
 
 /* C groups of R rows: c[g * step_c + r * ldc + n] (+)= sum over k of a[g * step_a + r * lda + k] b(k, n), b from
- * u_pack. Columns from a multiple of u_PANEL on are a product of their own: packed + u_packed_size(K, first), c + first.
+ * u_pack. Columns from a multiple of u_PANEL on are a product of their own: packed + u_packed_size(K, first), c +
+ * first.
  *
  * It goes by blocks of rows, and of k, that stay in the cache while all panels of b are read.
  */
@@ -151,14 +153,19 @@ static __attribute__((unused)) void u_T(u_product)(long C, long R, long K, long 
         R *= C;
         C = 1;
     }
-    if (R == 0) return;
-    const long items = u_ITEMS(K), depth = items < deepest ? items : deepest, fit = most / (depth + !depth);
-    const long blocks = (R + fit - 1) / fit, height = (R + blocks - 1) / blocks, groups = blocks > 1 ? 1 : fit / R;
+    if (C * R == 0) return;
+    const long items = u_ITEMS(K), depth = items < deepest ? items : deepest;
+    long height = R, groups = C;
+    if (C * R * depth > most) {
+        const long fit = most / depth, blocks = (R + fit - 1) / fit; /* of nearly equal height */
+        height = (R + blocks - 1) / blocks;
+        groups = blocks > 1 ? 1 : fit / R;
+    }
     for (long g = 0; g < C; g += groups)
         for (long r = 0; r < R; r += height)
-            for (long k = 0; !k || k < items; k += depth) {
+            for (long k = 0; !k || k < items; k += deepest) {
                 const long some = C - g < groups ? C - g : groups, rows = R - r < height ? R - r : height;
-                const long end = items - k < depth ? items : k + depth;
+                const long end = items - k < deepest ? items : k + deepest;
                 const long numbers = (end * u_NUMBERS < K ? end * u_NUMBERS : K) - k * u_NUMBERS;
                 const u_real *from = a + g * step_a + r * lda + k * u_NUMBERS;
                 const u_item *left = u_T(u_rows_as_items)(some, rows, numbers, from, lda, step_a, buffer);

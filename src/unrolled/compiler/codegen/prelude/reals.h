@@ -1,8 +1,8 @@
 /* What packing.h leaves to the type, for float and double, whose items are the numbers themselves. */
 
 /* Pack panels [first_panel, last_panel) of b, whose element (k, n) is b[k * sk + n * sn]. */
-static __attribute__((unused)) void u_T(u_pack_panels)(long K, long N, const u_real *b, long sk, long sn,
-                                                       u_real *packed, long first_panel, long last_panel) {
+U_APART void u_T(u_pack_panels)(long K, long N, const u_real *b, long sk, long sn, u_real *packed, long first_panel,
+                                long last_panel) {
     enum { block = 16 }; /* rows that stay in the first-level cache, while neighbours in a row are read together */
     for (long begin = 0; begin < K; begin += sk == 1 ? K : block)
         for (long panel = first_panel; panel < last_panel; panel++) {

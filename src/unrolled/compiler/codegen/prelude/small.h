@@ -1,4 +1,5 @@
 /* Products of small or strided matrices, which are not packed. This text is compiled once for each type. */
+
 /* A dot product in U_LANES partial sums, whatever the width of a vector. */
 static __attribute__((unused)) u_real u_T(u_dot)(long K, const u_real *a, const u_real *b) {
     enum { vectors = u_LANES * sizeof(u_real) / U_VECTOR_BYTES };

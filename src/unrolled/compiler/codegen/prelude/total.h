@@ -1,15 +1,16 @@
 /* Sums over all rows of two sequences, as weights' gradients are. Compiled once for each type, after product.h.
  *
- * Every element of c is one chain of multiply-adds over rows 0, 1, ..., whoever computes it.
+ * Every element of c is a chain of multiply-adds over the rows of a block, 0, 1, ..., to which the next block's is added,
+ * and so on, whoever computes it: the error grows with the square root of a block, not of all rows.
  */
 enum {
-    u_T(u_total_depth) = U_TOTAL_DEPTH / sizeof(u_item),     /* items of each column that are packed at once */
-    u_T(u_total_columns) = U_TOTAL_COLUMNS / sizeof(u_item), /* columns of b that are packed at once */
-    u_T(u_total_height) = 96, /* columns of a that are turned at once */
+    u_T(u_total_depth) = U_TOTAL_DEPTH / sizeof(u_item),            /* items of each column that are packed at once */
+    u_T(u_total_columns) = U_TOTAL_COLUMNS / sizeof(u_item),        /* columns of b that are packed at once */
+    u_T(u_total_height) = 96,                                       /* columns of a that are turned at once */
     u_T(u_total_stride) = u_T(u_total_depth) + 64 / sizeof(u_item), /* rows do not fall on each other in the cache */
 };
 
-/* Elements of u_total's workspace, which begins at a multiple of 64 bytes. */
+/* Elements of u_total's workspace, one for each thread, which begins at a multiple of 64 bytes. */
 static __attribute__((unused)) long u_T(u_total_workspace)(long N) {
     const long columns = N < u_T(u_total_columns) ? N : u_T(u_total_columns);
     return (u_T(u_packed_size)(u_T(u_total_depth) * u_NUMBERS, columns) / u_NUMBERS +
@@ -30,8 +31,12 @@ static __attribute__((unused)) void u_T(u_total_block)(long height, long items, 
             const long rows = height - m < U_TILE_ROWS ? height - m : U_TILE_ROWS;
             for (long r = 0; r < share && some_next > 0; r++, some_next--, next += lda)
                 for (long i = 0; i < height; i += 64 / sizeof(u_real)) __builtin_prefetch(next + i, 0, 2);
+            const long columns = N - first < width ? N - first : width;
+            u_real part[U_TILE_ROWS * u_PANEL], *target = c + m * ldc + first;
             u_T(u_panel)(rows, items, upright + m * u_T(u_total_stride), u_T(u_total_stride), packed + items * first,
-                         width, c + m * ldc + first, ldc, N - first < width ? N - first : width, accumulate);
+                         width, accumulate ? part : target, accumulate ? u_PANEL : ldc, columns, 0, 0);
+            for (long r = 0; accumulate && r < rows; r++)
+                for (long n = 0; n < columns; n++) target[r * ldc + n] += part[r * u_PANEL + n];
         }
     }
 }
@@ -62,14 +67,18 @@ static __attribute__((unused)) void u_T(u_total)(long rows, long M, long N, cons
 /* c[m] = sum over r < rows of a[r * lda + m], likewise, for m in [m_first, m_last). */
 static __attribute__((unused)) void u_T(u_total_rows)(long rows, long M, const u_real *a, long lda, u_real *restrict c,
                                                       long m_first, long m_last) {
-    long r = 0;
+    enum { side = 64 }; /* columns at once */
     (void)M;
-    for (long m = m_first; m < m_last; m++) c[m] = 0;
-    for (; r + 4 <= rows; r += 4) {
-        const u_real *row = a + r * lda;
-        for (long m = m_first; m < m_last; m++)
-            c[m] = c[m] + row[m] + row[lda + m] + row[2 * lda + m] + row[3 * lda + m];
+    for (long m = m_first; m < m_last; m += side) {
+        const long columns = m_last - m < side ? m_last - m : side;
+        u_real total[side] = {0};
+        for (long begin = 0; begin < rows; begin += u_T(u_total_depth)) {
+            const long end = rows - begin < u_T(u_total_depth) ? rows : begin + u_T(u_total_depth);
+            u_real sum[side] = {0};
+            for (long r = begin; r < end; r++)
+                for (long j = 0; j < columns; j++) sum[j] += a[r * lda + m + j];
+            for (long j = 0; j < columns; j++) total[j] += sum[j];
+        }
+        for (long j = 0; j < columns; j++) c[m + j] = total[j];
     }
-    for (; r < rows; r++)
-        for (long m = m_first; m < m_last; m++) c[m] += a[r * lda + m];
 }

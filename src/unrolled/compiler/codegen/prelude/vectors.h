@@ -8,6 +8,13 @@
 #endif
 #endif
 
+/* A function that is compiled once: neither inlined nor, as GCC would, copied for some of its arguments. */
+#if defined(__clang__)
+#define U_APART static __attribute__((unused, noinline))
+#else
+#define U_APART static __attribute__((unused, noinline, noclone))
+#endif
+
 /* A register tile is U_TILE_ROWS x U_PANEL_VECTORS accumulators; one row alone takes U_ROW_PANELS panels at once. */
 #if defined(__AVX512F__)
 #define U_VECTOR_BYTES 64
@@ -34,6 +41,7 @@
 #define U_ROUNDED_BYTES (64 << 10)
 #define U_TOTAL_DEPTH (2 << 10)
 #define U_TOTAL_COLUMNS (2 << 10)
+#define U_NEAR_BYTES (128 << 10) /* no larger, and a result is still in the cache that it was in */
 
 /* Keep a value that several rows use loaded: some compilers would rather load it once for each use. */
 #if U_VECTOR_BYTES == 64
@@ -95,8 +103,8 @@ U_INLINE u_vector_d u_vector_fma_d(u_vector_d a, u_vector_d b, u_vector_d c) {
 #else
 #define U_SHUFFLE(BITS, ...) __builtin_shuffle(a, b, (BITS){__VA_ARGS__})
 #endif
-#define U_ZIPS(S, BITS, LANES)                                                                                        \
-    U_INLINE u_items_##S u_zip_low_##S(u_items_##S a, u_items_##S b) { return U_SHUFFLE(BITS, U_LOW_##LANES); }       \
+#define U_ZIPS(S, BITS, LANES)                                                                                  \
+    U_INLINE u_items_##S u_zip_low_##S(u_items_##S a, u_items_##S b) { return U_SHUFFLE(BITS, U_LOW_##LANES); } \
     U_INLINE u_items_##S u_zip_high_##S(u_items_##S a, u_items_##S b) { return U_SHUFFLE(BITS, U_HIGH_##LANES); }
 
 typedef u_vector_f u_items_f;
