@@ -20,6 +20,7 @@ from .fingerprint_recall import Recalled, read_again, recall
 from .function import Engine, Job, apply
 from .interpret import Interpreter
 from .recent import Recent
+from .runtime import thread_count
 from .stored import Known, find, store
 
 SETTINGS = ("UNROLLED_CACHE", "UNROLLED_ISA", "CC", "PATH", "HOME", "XDG_CACHE_HOME")
@@ -76,7 +77,7 @@ def run_planned(step: Step, run: Unrolling, *, compiled: bool) -> tuple[Tree, Tr
 
 def _apply(step: Step, run: Unrolling, found: Planned, closed: list[Tensor]) -> tuple[Tree, Tree]:
     known = found.known
-    return apply(Job(step, run, known.plan, found.engine, known.output, known.after), closed)
+    return apply(Job(step, run, known.plan, found.engine, known.output, known.after, thread_count()), closed)
 
 
 def _look_up(key: Hashable, step: Step, run: Unrolling, reading: Reading, *, compiled: bool) -> Planned:

@@ -13,35 +13,30 @@ from .operations import RANDOM
 from .plan import Plan
 
 
-class Engine(Protocol):
-    """What runs a plan: torch, node by node, or a kernel."""
-
-    def forward(
-        self, plan: Plan, values: Values, run: Unrolling, state: list[Tensor], reset: list[Tensor]
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Forward in time: adds what the step returns to ``values``; the state after all steps, and what is kept."""
-
-    def backward(
-        self,
-        plan: Plan,
-        values: Values,
-        run: Unrolling,
-        kept: list[Tensor],
-        adjoint: list[Tensor | None],
-        shapes: list[Tensor],
-    ) -> tuple[list[Tensor | None], list[Tensor | None]]:
-        """Back through time: adds the gradients to ``values``; those of the first state and of the resets'."""
-
-
 class Job(NamedTuple):
     """One call: what to run and how; the tensors that may have gradients are arguments of the operation."""
 
     step: Step
     run: Unrolling
     plan: Plan
-    engine: Engine
+    engine: "Engine"
     output: Tree  # the structure of the step's output, and
     after: Tree  # of the state that it returns
+    threads: int  # both directions cut the batch alike
+
+
+class Engine(Protocol):
+    """What runs a plan: torch, node by node, or a kernel."""
+
+    def forward(
+        self, job: Job, values: Values, state: list[Tensor], reset: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Forward in time: adds what the step returns to ``values``; the state after all steps, and what is kept."""
+
+    def backward(
+        self, job: Job, values: Values, kept: list[Tensor], adjoint: list[Tensor | None], shapes: list[Tensor]
+    ) -> tuple[list[Tensor | None], list[Tensor | None]]:
+        """Back through time: adds the gradients to ``values``; those of the first state and of the resets'."""
 
 
 def apply(job: Job, closed: list[Tensor]) -> tuple[Tree, Tree]:
@@ -58,11 +53,11 @@ def apply(job: Job, closed: list[Tensor]) -> tuple[Tree, Tree]:
 
 def _forward(job: Job, tensors: tuple[Tensor, ...]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
     """The whole sequence forward in time: outputs and last state, and what is kept for the way back."""
-    run, plan, graph = job.run, job.plan, job.plan.graph
+    run, graph = job.run, job.plan.graph
     x, state, reset, closed = _parts(graph, tensors)
     values: Values = {index: leaf.flatten(0, 1) for index, leaf in zip(graph.x, x, strict=True)}
     values.update(zip(graph.closed, closed, strict=True))
-    last, kept = job.engine.forward(plan, values, run, list(state), list(reset))
+    last, kept = job.engine.forward(job, values, list(state), list(reset))
     outputs = [_steps(graph, index, values[index], run) for index in graph.output]
     if run.valid is not None:
         outputs = [select(run.valid, leaf, torch.zeros_like(leaf)) for leaf in outputs]
@@ -90,7 +85,7 @@ class _Sequence(torch.autograd.Function):
         tensors, kept = everything[: ctx.inputs], list(everything[ctx.inputs :])
         if torch.is_grad_enabled():
             return (None, *_twice(job, tensors, grads))
-        run, plan, graph = job.run, job.plan, job.plan.graph
+        run, graph = job.run, job.plan.graph
         _, state, _, _ = _parts(graph, tensors)
         values: Values = {}
         for index, grad in zip(graph.d_output, grads, strict=False):
@@ -102,7 +97,7 @@ class _Sequence(torch.autograd.Function):
             grad if index is not None else None
             for index, grad in zip(graph.d_new_state, grads[len(graph.output) :], strict=True)
         ]
-        d_state, d_reset = job.engine.backward(plan, values, run, kept, adjoint, list(state))
+        d_state, d_reset = job.engine.backward(job, values, kept, adjoint, list(state))
         d_x = [
             None if index is None or index not in values else _steps(graph, index, values[index], run)
             for index in graph.d_x

@@ -1,7 +1,7 @@
 """Run a plan with torch, operation by operation: what a kernel must equal, and the phases around its loop."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -9,7 +9,10 @@ from torch import Tensor
 from ..core import Unrolling, leaves, select
 from .graph import Graph, Node, Ref, resize
 from .operations import POINTWISE, PRODUCTS, RANDOM, REDUCTIONS, VIEWS
-from .plan import Direction, Plan
+from .plan import Direction
+
+if TYPE_CHECKING:
+    from .function import Job
 
 Values = dict[int, Any]
 
@@ -87,13 +90,14 @@ class Interpreter:
     """A plan run by torch, its loop as a Python loop over the nodes."""
 
     def forward(
-        self, plan: Plan, values: Values, run: Unrolling, state: list[Tensor], reset: list[Tensor]
+        self, job: "Job", values: Values, state: list[Tensor], reset: list[Tensor]
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Forward in time; what is computed is added to ``values`` as sequences (T·B rows).
 
         Returns:
             The state after the last step, and what is kept for the way back.
         """
+        plan, run = job.plan, job.run
         graph, part, rows = plan.graph, plan.forward, run.steps * run.batch_size
         evaluate(graph, part.before, values, rows, state[0].device)
         spare = leaves(run.spare_state)
@@ -118,19 +122,14 @@ class Interpreter:
         return state, [values[index] for index in plan.saved] if plan.backward is not None else []
 
     def backward(
-        self,
-        plan: Plan,
-        values: Values,
-        run: Unrolling,
-        kept: list[Tensor],
-        adjoint: list[Tensor | None],
-        shapes: list[Tensor],
+        self, job: "Job", values: Values, kept: list[Tensor], adjoint: list[Tensor | None], shapes: list[Tensor]
     ) -> tuple[list[Tensor | None], list[Tensor | None]]:
         """Back through time; what is computed is added to ``values`` as sequences (T·B rows).
 
         Returns:
             The gradients of the first state and of the state of the resets.
         """
+        plan, run = job.plan, job.run
         graph, part, rows = plan.graph, plan.backward, run.steps * run.batch_size
         assert part is not None
         values.update(zip(plan.saved, kept, strict=True))

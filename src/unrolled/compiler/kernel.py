@@ -14,10 +14,11 @@ from torch import Tensor
 
 from ..core import Unrolling, leaves
 from .codegen.contract import Kernel, Source
+from .function import Job
 from .graph import Graph
 from .interpret import Values, evaluate
 from .plan import Plan, read_by
-from .runtime import MEMORY, load, pool, thread_count
+from .runtime import MEMORY, load, pool
 
 HABITS = (ctypes.c_long * 4)(32, 48, 2, 40000)
 """How rows are run: driver.h says what each number is."""
@@ -43,9 +44,10 @@ class Compiled:
         self.apart = tuple(index for index in plan.saved if index not in block) if source.backward is not None else ()
 
     def forward(
-        self, plan: Plan, values: Values, run: Unrolling, state: list[Tensor], reset: list[Tensor]
+        self, job: Job, values: Values, state: list[Tensor], reset: list[Tensor]
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Forward in time; what stands before and after the loop as well."""
+        plan, run = job.plan, job.run
         call, parts = self.forwards, self.source.forward.parts
         rows = run.steps * run.batch_size
         if parts.first:
@@ -56,22 +58,17 @@ class Compiled:
         spare = first if run.valid is None else call.wide(leaves(run.spare_state))
         block = MEMORY.take(_end(self.block, rows)) if self.block else None
         carried = [leaf for column in zip(first, last, other, spare, strict=True) for leaf in column]
-        call(values, run, carried, thread_count(), self.block, block)
+        call(values, run, carried, job.threads, self.block, block)
         if parts.last:
             evaluate(plan.graph, parts.last, values, rows, state[0].device)
         kept = [] if block is None else [block]
         return call.narrow(last), [*kept, *(values[index] for index in self.apart)]
 
     def backward(
-        self,
-        plan: Plan,
-        values: Values,
-        run: Unrolling,
-        kept: list[Tensor],
-        adjoint: list[Tensor | None],
-        shapes: list[Tensor],
+        self, job: Job, values: Values, kept: list[Tensor], adjoint: list[Tensor | None], shapes: list[Tensor]
     ) -> tuple[list[Tensor | None], list[Tensor | None]]:
         """Back through time; what stands before and after the loop as well."""
+        plan, run = job.plan, job.run
         call, kernel = self.backwards, self.source.backward
         assert call is not None
         assert kernel is not None
@@ -92,7 +89,7 @@ class Compiled:
             if run.restart is not None:
                 d_reset[k] = other = torch.zeros(shapes[k].shape, dtype=dtype)
             carried += [first, last, other, first]
-        call(values, run, carried, thread_count(), self.block, block)
+        call(values, run, carried, job.threads, self.block, block)
         evaluate(plan.graph, kernel.parts.last, values, rows, device)
         return call.narrow(d_state), call.narrow(d_reset)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..graph import Graph
 from ..operations import PRODUCTS, VIEWS
-from ..plan import Direction, Plan
+from ..plan import Plan
 from .contract import Kernel, Parts, Source
 from .expression import SUFFIXES, c_type, is_short, sequence_type
 from .loop import ARGUMENTS, Loop
@@ -27,10 +27,12 @@ def generate(plan: Plan) -> Source:
     """
     graph = plan.graph
     work = _multiply_adds(graph, plan.forward.loop)
-    text, forward = _direction(graph, plan.forward, "forward", graph.state, graph.new_state, work)
+    ways = [split(graph, plan.forward), *([split(graph, plan.backward)] if plan.backward is not None else [])]
+    drops = _may_drop(graph, ways)
+    text, forward = _direction(graph, ways[0], "forward", graph.state, graph.new_state, work, drops)
     texts, backward = [text], None
     if plan.backward is not None:
-        text, backward = _direction(graph, plan.backward, "backward", graph.d_new_state, graph.d_state, work)
+        text, backward = _direction(graph, ways[1], "backward", graph.d_new_state, graph.d_state, work, drops)
         texts.append(text)
     halves = any(node.op in PRODUCTS and is_short(node) for node in graph.nodes)
     return Source("\n".join([prelude(halves), *texts]), forward, backward)
@@ -45,16 +47,16 @@ def _multiply_adds(graph: Graph, nodes: Iterable[int]) -> int:
 
 def _direction(
     graph: Graph,
-    direction: Direction,
+    parts: Parts,
     name: str,
     before: Sequence[int | None],
     after: Sequence[int | None],
     work: int,
+    drops: bool,
 ) -> tuple[str, Kernel]:
-    parts = split(graph, direction)
     packs = Packs()
     seen = [index for index in before if index is not None]
-    passed = _passed(parts, direction)
+    passed = _passed(parts)
     makes = _unique(i for part in (parts.before, parts.loop, parts.after) for i in part.writes if i not in passed)
     results = [after[k] for k, index in enumerate(before) if index is not None]
     loop = Loop(
@@ -84,9 +86,7 @@ def _direction(
     written = [text for text in texts if text.writer.part.writes or text.loop]
     pointers = _pointers(graph, kernel, seen)
     arrays = _unique_arrays([array for text in written for array in text.arrays()])
-    blanks = (
-        [(i, graph.row_size(i), sequence_type(graph.nodes[i])) for i in makes] if _droppable(graph, parts) else None
-    )
+    blanks = [(i, graph.row_size(i), sequence_type(graph.nodes[i])) for i in makes] if drops else None
     pieces = [
         *(text.write(pointers, arrays) for text in written),
         _rows(name, written, loop, pointers, arrays, blanks),
@@ -96,16 +96,20 @@ def _direction(
     return "\n".join(pieces), kernel
 
 
-def _passed(parts: Parts, direction: Direction) -> tuple[int, ...]:
+def _passed(parts: Parts) -> tuple[int, ...]:
     """What one part of the kernel writes for another and nobody else reads."""
     every = (parts.before, parts.loop, parts.after)
     written = {index for part in every for index in part.writes}
     return tuple(sorted(index for index in written if index not in parts.outside))
 
 
-def _droppable(graph: Graph, parts: Parts) -> bool:
+def _may_drop(graph: Graph, ways: list[Parts]) -> bool:
     """Whether rows that have ended may be left out: zeros stand for them, of which torch makes only sums."""
-    return all(graph.nodes[index].op in {*VIEWS, *PRODUCTS, "sum"} for index in parts.last)
+    by_torch = {index for parts in ways for index in parts.last} | {
+        index for parts in ways[1:] for index in parts.first
+    }
+    of_rows = {index for index in by_torch if any(map(graph.is_rows, (index, *graph.nodes[index].operands())))}
+    return all(graph.nodes[index].op in {*VIEWS, *PRODUCTS, "sum"} for index in of_rows)
 
 
 def _unique(indices: Iterable[int]) -> tuple[int, ...]:

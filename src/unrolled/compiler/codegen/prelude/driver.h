@@ -202,7 +202,7 @@ static __attribute__((unused)) void u_schedule(u_job *job, double work) {
 
 static __attribute__((unused)) void u_worker(void *argument) {
     u_job *job = argument;
-    const long team = job->threads > 1 ? job->pool->size() : 1, me = team > 1 ? job->pool->number() : 0;
+    const long team = job->threads > 1 && job->pool->parallel ? job->pool->size() : 1, me = team > 1 ? job->pool->number() : 0;
     u_slice s = {.job = job, .me = me, .team = team, .scratch = job->memory};
     job->pack(job, me, team);
     u_wait(&s);
@@ -221,7 +221,7 @@ static __attribute__((unused)) void u_worker(void *argument) {
 }
 
 static __attribute__((unused)) void u_run(u_job *job) {
-    if (job->threads > 1 && (job->together || job->slices > 1))
+    if (job->threads > 1 && job->pool->parallel && (job->together || job->slices > 1))
         job->pool->parallel(u_worker, job, job->threads, 0);
     else
         u_worker(job);

@@ -58,8 +58,9 @@ static __attribute__((unused)) void u_T(u_total)(long rows, long M, long N, cons
                 const int last = m + height == m_last; /* then the next columns are the first ones further down */
                 const u_real *next = last ? a + (r + some) * lda + m_first : a + r * lda + m + height;
                 u_T(u_columns_as_items)(some, height, a + r * lda + m, lda, upright, stride);
+                const long left = rows - r - some, below = left < depth ? left : depth;
                 u_T(u_total_block)(height, u_ITEMS(some), columns, upright, packed, c + m * ldc + n, ldc, r > 0, next,
-                                   lda, last ? rows - r - some : some);
+                                   lda, last ? below : some);
             }
         }
 }
