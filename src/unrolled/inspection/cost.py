@@ -14,13 +14,18 @@ from .facts import Cost, DirectionFacts, Example, Kept, Total
 from .names import is_operation, seen
 
 
-def part_cost(graph: Graph, part: Part) -> Cost:
-    """One part of a kernel: it reads and writes sequences, all else stays in the processor's cache."""
+def part_cost(graph: Graph, part: Part, reads: Iterable[int], writes: Iterable[int]) -> Cost:
+    """One part of a kernel: of its sequences, ``reads`` come from memory and ``writes`` go there."""
     return Cost(
-        read=_bytes(graph, part.reads),
-        written=_bytes(graph, part.writes),
+        read=_bytes(graph, reads),
+        written=_bytes(graph, writes),
         call_bytes=sum(graph.row_size(index) * kernel_itemsize(graph, index) for index in part.constants),
     ) + _computed(graph, part.nodes)
+
+
+def totals_cost(graph: Graph, totals: Iterable[int], reads: Iterable[int]) -> Cost:
+    """The sums over all rows: each reads its sequences once more, and its result has no rows."""
+    return Cost(read=_bytes(graph, reads), call_bytes=_bytes(graph, totals)) + _computed(graph, totals)
 
 
 def torch_cost(graph: Graph, nodes: Iterable[int]) -> Cost:
@@ -44,21 +49,6 @@ def kernel_itemsize(graph: Graph, index: int) -> int:
     return 4 if dtype == torch.bfloat16 else dtype.itemsize
 
 
-def packed(graph: Graph, part: Part) -> set[int]:
-    """The constants of a part that are laid out anew for a product."""
-    found: set[int] = set()
-    for index in part.nodes:
-        node = graph.nodes[index]
-        if node.op not in PRODUCTS:
-            continue
-        a, b = node.operands()
-        if graph.is_rows(a) and not graph.is_rows(b):
-            found.add(seen(graph, b))
-        elif graph.is_rows(b) and not graph.is_rows(a) and graph.row_shape(b)[-1] == 1:
-            found.add(seen(graph, a))
-    return {index for index in part.constants if seen(graph, index) in found}
-
-
 def example(
     forward: DirectionFacts, backward: DirectionFacts | None, kept: tuple[Kept, ...], steps: int, batch_size: int
 ) -> Example:
@@ -70,7 +60,7 @@ def example(
 
 
 def _total(way: DirectionFacts, rows: int) -> Total:
-    cost = way.before.cost + way.loop.cost + way.after.cost + way.torch
+    cost = way.before.cost + way.loop.cost + way.after.cost + way.totals.cost + way.torch
     flop = rows * (2 * cost.multiply_adds + cost.on_elements) + cost.call_flop
     return Total(flop, rows * (cost.read + cost.written) + cost.call_bytes)
 

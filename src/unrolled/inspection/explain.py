@@ -89,7 +89,7 @@ def explain(
     Example:
         >>> from unrolled.cells import Elman
         >>> page = explain(Elman(3, 5))
-        >>> page.facts.forward.loop.reads
+        >>> page.facts.forward.loop.takes
         (Value(name='%9', shape=('B', 5), dtype='float32', elements=5, bytes=20),)
         >>> print(str(page).splitlines()[0])
         Elman(input_size=3, hidden_size=5): how a sequence is run

@@ -58,8 +58,8 @@ class GraphFacts:
 class Cost:
     """What is moved and computed."""
 
-    read: int = 0  # bytes of sequences, for each row and step
-    written: int = 0  # likewise
+    read: int = 0  # bytes of sequences from memory, for each row and step
+    written: int = 0  # likewise, to memory
     multiply_adds: int = 0  # of products, for each row and step
     on_elements: int = 0  # operations on elements, for each row and step
     call_bytes: int = 0  # once a call: weights and whatever else has no rows
@@ -80,12 +80,14 @@ class Weight:
 
 @dataclass(frozen=True)
 class PartFacts:
-    """One of the three parts of a kernel."""
+    """One part of a kernel."""
 
     operations: tuple[Operation, ...]
-    reads: tuple[Value, ...]
+    reads: tuple[Value, ...]  # from memory, as often as it stands here
+    takes: tuple[Value, ...]  # from the cache: an earlier part has just read or made it
     weights: tuple[Weight, ...]
-    writes: tuple[Value, ...]
+    writes: tuple[Value, ...]  # to memory
+    passes: tuple[Value, ...]  # to a later part, which takes it; it never is in memory
     cost: Cost
 
 
@@ -94,9 +96,10 @@ class DirectionFacts:
     """One direction of time."""
 
     first: tuple[Operation, ...]  # by torch
-    before: PartFacts  # by the kernel, as the next two
+    before: PartFacts  # by the kernel, as the next three; the first three some steps at a time, in turn
     loop: PartFacts
     after: PartFacts
+    totals: PartFacts  # sums over all rows, when all steps are done
     last: tuple[Operation, ...]  # by torch
     carried: tuple[Value, ...]  # handed from step to step
     torch: Cost

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ..compiler.codegen.contract import Kernel, Part, Source
+from ..compiler.codegen.parts import total_of
 from ..compiler.codegen.prelude import prelude
 from ..compiler.graph import Graph, ancestors
 from ..compiler.plan import Plan
 from ..compiler.stored import Known
 from ..core import Tree
-from .cost import example, kernel_itemsize, packed, part_cost, torch_cost
+from .cost import example, kernel_itemsize, part_cost, torch_cost, totals_cost
 from .facts import DirectionFacts, GraphFacts, Half, Kept, PartFacts, PlanFacts, Result, SourceFacts, Value, Weight
 from .names import Names, reached_names, tree_names
 
@@ -66,7 +67,8 @@ class Gatherer:
         if source.backward is not None:
             backward = self._direction(source.backward, graph.d_new_state)
             parts = source.backward.parts
-            done = {*parts.first, *parts.before.nodes, *parts.loop.nodes, *parts.after.nodes, *parts.last}
+            inner = (parts.before, parts.loop, parts.after)
+            done = {*parts.first, *(index for part in inner for index in part.nodes), *parts.totals, *parts.last}
             again = self.named.operations(sorted(done & self._forward_nodes()))
         saved = plan.saved if backward is not None else ()
         kept = tuple(self._kept(index) for index in saved if graph.is_rows(index))
@@ -103,26 +105,48 @@ class Gatherer:
 
     def _direction(self, kernel: Kernel, carried: Sequence[int | None]) -> DirectionFacts:
         parts, names = kernel.parts, self.named
-        seen = [index for index in carried if index is not None]
         by_torch = torch_cost(self.graph, parts.first) + torch_cost(self.graph, parts.last)
+        cached: set[int] = set()
+        before, loop, after = (self._part(kernel, part, cached) for part in (parts.before, parts.loop, parts.after))
         return DirectionFacts(
             first=names.operations(parts.first),
-            before=self._part(parts.before),
-            loop=self._part(parts.loop),
-            after=self._part(parts.after),
+            before=before,
+            loop=loop,
+            after=after,
+            totals=self._totals(kernel),
             last=names.operations(parts.last),
-            carried=tuple(self._wide(index) for index in seen),
+            carried=tuple(self._wide(index) for index in carried if index is not None),
             torch=by_torch,
         )
 
-    def _part(self, part: Part) -> PartFacts:
-        names, for_products = self.named, packed(self.graph, part)
+    def _part(self, kernel: Kernel, part: Part, cached: set[int]) -> PartFacts:
+        """A part; ``cached``: what earlier parts have read and made of the same steps, to which it adds its own."""
+        names, passed = self.named, {*kernel.passed}
+        reads = [index for index in part.reads if index not in cached]
+        writes = [index for index in part.writes if index not in passed]
+        takes = [index for index in part.reads if index in cached]
+        cached |= {*part.reads, *part.writes}
         return PartFacts(
             operations=names.operations(part.nodes),
-            reads=names.values(part.reads),
-            weights=tuple(Weight(self._wide(index), index in for_products) for index in part.constants),
-            writes=names.values(part.writes),
-            cost=part_cost(self.graph, part),
+            reads=names.values(reads),
+            takes=tuple(self._wide(index) if index in passed else names.value(index) for index in takes),
+            weights=tuple(Weight(self._wide(index), index in kernel.packed) for index in part.constants),
+            writes=names.values(writes),
+            passes=tuple(self._wide(index) for index in part.writes if index in passed),
+            cost=part_cost(self.graph, part, reads, writes),
+        )
+
+    def _totals(self, kernel: Kernel) -> PartFacts:
+        graph, names = self.graph, self.named
+        reads = [index for total in kernel.totals for index in sorted({*(total_of(graph, total) or ())})]
+        return PartFacts(
+            operations=names.operations(kernel.totals),
+            reads=names.values(reads),
+            takes=(),
+            weights=(),
+            writes=names.values(kernel.totals),
+            passes=(),
+            cost=totals_cost(graph, kernel.totals, reads),
         )
 
     def _wide(self, index: int) -> Value:

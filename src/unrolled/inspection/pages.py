@@ -1,5 +1,6 @@
 """Facts as pages that people read."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from .facts import DirectionFacts, GraphFacts, Operation, PartFacts, PlanFacts, Result, SourceFacts, Value
@@ -83,27 +84,26 @@ def _results(results: Iterable[Result]) -> list[str]:
 
 
 def _direction(way: DirectionFacts, order: str) -> list[str]:
-    lines: list[str] = []
-    if way.first:
-        lines += ["", "torch, before the kernel: once a call", *_operations(way.first, results=True)]
     parts = (
-        ("kernel, before the loop: all T*B rows at once", way.before),
-        (f"kernel, the loop: step by step, {order}", way.loop),
-        ("kernel, after the loop: all T*B rows at once", way.after),
+        ("torch, before the kernel: once a call", _operations(way.first, results=True)),
+        ("kernel, before the loop: some steps at a time", _part(way.before)),
+        (f"kernel, the loop: step by step, {order}", _part(way.loop, way.carried)),
+        ("kernel, after the loop: some steps at a time", _part(way.after)),
+        ("kernel, when all steps are done: sums over all T*B rows", _totals(way.totals)),
+        ("torch, after the kernel: all T*B rows at once", _operations(way.last, results=True)),
     )
-    for title, part in parts:
-        carried = way.carried if part is way.loop else ()
-        lines += ["", title, *(_part(part, carried) if part.operations or carried else NOTHING)]
-    if way.last:
-        lines += ["", "torch, after the kernel: all T*B rows at once", *_operations(way.last, results=True)]
-    return lines
+    shown = [line for title, lines in parts if lines for line in ("", title, *lines)]
+    return shown or NOTHING
 
 
-def _part(part: PartFacts, carried: Sequence[Value]) -> list[str]:
+def _part(part: PartFacts, carried: Sequence[Value] = ()) -> list[str]:
+    if not (part.operations or carried):
+        return []
     lines = _operations(part.operations, results=True)
-    for label, values, total in (("reads", part.reads, part.cost.read), ("writes", part.writes, part.cost.written)):
-        each = ", ".join(f"{value.name}{GLUE}{value.bytes:,}" for value in values)
-        lines += listed(label, f"{total:,} bytes a row and step: {each}" if values else "nothing")
+    lines += listed("reads", _sequences(part.reads)) if part.reads or not part.takes else []
+    lines += listed("takes", _sequences(part.takes)) if part.takes else []
+    lines += listed("writes", _sequences(part.writes)) if part.writes or not part.passes else []
+    lines += listed("passes", _sequences(part.passes)) if part.passes else []
     if part.weights:
         each = ", ".join(entry.value.name + f"{GLUE}(packed)" * entry.packed for entry in part.weights)
         lines += listed("weights", f"{size(part.cost.call_bytes)}: {each}")
@@ -111,6 +111,27 @@ def _part(part: PartFacts, carried: Sequence[Value]) -> list[str]:
         total = sum(value.bytes for value in carried)
         lines += listed("carries", f"{size(total)} a row: {', '.join(value.name for value in carried)}")
     return lines
+
+
+def _totals(part: PartFacts) -> list[str]:
+    if not part.operations:
+        return []
+    return [
+        *_operations(part.operations, results=True),
+        *listed("reads", _sequences(part.reads)),
+        *listed("writes", f"{size(part.cost.call_bytes)} once"),
+    ]
+
+
+def _sequences(values: Sequence[Value]) -> str:
+    """Their bytes a row and step, altogether and each; what is read several times is counted so many times."""
+    if not values:
+        return "nothing"
+    times = Counter(values)
+    each = [
+        f"{count}{GLUE}*{GLUE}" * (count > 1) + f"{value.name}{GLUE}{value.bytes:,}" for value, count in times.items()
+    ]
+    return f"{sum(value.bytes for value in values):,} bytes a row and step: {', '.join(each)}"
 
 
 def _kept(facts: PlanFacts) -> list[str]:
@@ -134,14 +155,16 @@ def _costs(facts: PlanFacts) -> list[str]:
     for label, way in (("forward", facts.forward), ("backward", facts.backward)):
         if way is None:
             continue
-        parts = (("before", way.before.cost), ("loop", way.loop.cost), ("after", way.after.cost), ("torch", way.torch))
-        for name, cost in parts:
+        parts = {name: getattr(way, name).cost for name in ("before", "loop", "after", "totals")}
+        for name, cost in (parts | {"torch": way.torch}).items():
             numbers = (cost.read, cost.written, cost.multiply_adds, cost.on_elements)
             if any(numbers):
                 rows.append((f"{label}, {name}", *(f"{number:,}" for number in numbers)))
     note = (
         "Multiply-adds are those of matrix products; all other arithmetic is counted by elements, each operation once. "
-        "Bytes are those of sequences; a packed weight is laid out once a call for the product that reads it."
+        "Bytes are those of sequences that come from memory or go there. What a part takes, an earlier part has just "
+        "read or made for the same steps, and what a part passes, a later one takes: that stays in the cache and is "
+        "not counted. A packed weight is laid out once a call for the product that reads it."
     )
     return ["what is moved and computed", *table(rows, right=(1, 2, 3, 4)), *paragraph(note)]
 
