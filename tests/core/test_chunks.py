@@ -6,10 +6,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.autograd import forward_ad
+from torch.profiler import ProfilerActivity, profile
 
 from unrolled.cells import LSTM, LSTMState
 from unrolled.compiler import run_planned
-from unrolled.core import chunks, join, run_reference, settle
+from unrolled.core import InputError, InputTypeError, chunks, join, run_reference, settle
 
 BACKENDS = {"reference": run_reference, "compiled": lambda step, run: run_planned(step, run, compiled=True)}
 CELL = LSTM(2, 3).double()
@@ -72,7 +74,40 @@ def test_the_values_of_the_reference_are_the_same_bits(reverse):
 def test_where_the_cuts_are(reverse, times):
     """Every third step to be processed, and each chunk knows how many were done before it."""
     x = (torch.arange(7.0)[:, None], torch.arange(7.0)[:, None])
-    parts = chunks(settle(x, torch.zeros(1), reverse=reverse), 3)
+    parts = list(chunks(settle(x, torch.zeros(1), reverse=reverse), 3))
     assert [part.x[1][0].item() for part in parts] == times
     assert [(part.done, part.steps) for part in parts] == [(0, 3), (3, 3), (6, 1)]
     assert [part.done for part in chunks(parts[1], 2)] == [3, 5]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_no_chunk_costs_as_much_as_the_whole(reverse):
+    """Neither on the way forward nor back: x, its gradient and the outputs are each made once."""
+    x = torch.randn(64, 4, 32, requires_grad=True)
+    run = settle(x, torch.zeros(4), reverse=reverse)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        outputs = join((part.x * 2 for part in chunks(run, 1)), run)
+        outputs.backward(torch.ones_like(x))
+    made = sum(
+        max(event.nbytes(), 0) for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"
+    )
+    assert torch.equal(outputs, 2 * x)
+    assert torch.equal(x.grad, torch.full_like(x, 2))
+    assert 4 * x.nbytes <= made <= 6 * x.nbytes  # the products and what they go to, forward and back; the ones
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own, at its first dual tensor
+def test_forward_mode_goes_through_chunks():
+    x, tangent = torch.randn(5, 2, 3), torch.randn(5, 2, 3)
+    with forward_ad.dual_level():
+        run = settle(forward_ad.make_dual(x.requires_grad_(), tangent), torch.zeros(2))
+        outputs = join((part.x**2 for part in chunks(run, 2)), run)
+        torch.testing.assert_close(forward_ad.unpack_dual(outputs).tangent, 2 * x * tangent)
+
+
+def test_chunks_whose_outputs_differ_are_refused():
+    run = settle(torch.zeros(2, 1, 3), torch.zeros(1))
+    with pytest.raises(InputError, match="must keep the shapes of its output"):
+        join([torch.zeros(1, 1, 3), torch.zeros(1, 1, 4)], run)
+    with pytest.raises(InputTypeError, match="must keep the dtypes of its output"):
+        join([torch.zeros(1, 1, 3), torch.zeros(1, 1, 3).double()], run)

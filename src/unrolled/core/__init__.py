@@ -1,6 +1,7 @@
 """The cell, the state's tree, the errors, and the reference loop that defines every semantic."""
 
 from .cell import Cell, first_floating
+from .cutting import chunks, join
 from .errors import (
     CheckpointError,
     DataError,
@@ -18,9 +19,7 @@ from .unrolling import (
     at_least_1,
     batch_of,
     batch_size_of,
-    chunks,
     detach,
-    join,
     select,
     settle,
     valid_steps,

@@ -5,7 +5,7 @@ Letters: T time steps, B rows of the batch. Everything here is time-major: x (T,
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
@@ -94,35 +94,6 @@ def settle(
         reverse=reverse,
         truncated_bptt_steps=truncated_bptt_steps,
     )
-
-
-def chunks(run: Unrolling, size: int) -> list[Unrolling]:
-    """A run cut after every ``size`` steps, in the order of processing. Run one after another, each from the
-    state at the end of the one before (here each still has the first state), they are the whole.
-    """
-    parts = []
-    for done in range(0, run.steps, size):
-        count = min(size, run.steps - done)
-        first = done if not run.reverse else run.steps - done - count
-        times = slice(first, first + count)
-        parts.append(
-            replace(
-                run,
-                x=None if run.x is None else map_tree(lambda leaf, times=times: leaf[times], run.x),
-                valid=None if run.valid is None else run.valid[times],
-                restart=None if run.restart is None else run.restart[times],
-                steps=count,
-                done=run.done + done,
-            )
-        )
-    return parts
-
-
-def join(outputs: list[Tree], run: Unrolling) -> Tree:
-    """The outputs of a run, (T, B, ...), from those of its :func:`chunks`, given in the order of processing."""
-    ordered = outputs[::-1] if run.reverse else outputs
-    by_leaf = zip(*(leaves(part) for part in ordered), strict=True)
-    return unflatten(ordered[0], [torch.cat(column) for column in by_leaf])
 
 
 def valid_steps(

@@ -1,6 +1,6 @@
 """Activation checkpointing over time: memory for the states between chunks, time for one more way forward."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -16,13 +16,17 @@ def run_checkpointed(
         return backend(run)
     from torch.utils.checkpoint import checkpoint
 
-    outputs, state = [], run.state
-    for part in chunks(run, every):
+    state = run.state
 
-        def again(x: Tree | None, state: Tree, part: Unrolling = part) -> tuple[Tree, Tree]:
-            return backend(replace(part, x=x, state=state))
+    def outputs() -> Iterator[Tree]:
+        nonlocal state
+        for part in chunks(run, every):
 
-        # x and state are arguments because from them it learns whose random state to put back
-        output, state = checkpoint(again, part.x, state, use_reentrant=False)
-        outputs.append(output)
-    return join(outputs, run), state
+            def again(x: Tree | None, state: Tree, part: Unrolling = part) -> tuple[Tree, Tree]:
+                return backend(replace(part, x=x, state=state))
+
+            # x and state are arguments because from them it learns whose random state to put back
+            output, state = checkpoint(again, part.x, state, use_reentrant=False)
+            yield output
+
+    return join(outputs(), run), state
