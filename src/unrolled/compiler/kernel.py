@@ -13,7 +13,7 @@ from .interpret import Values, evaluate
 from .plan import Plan
 from .runtime import load, pool, thread_count
 
-HABITS = (ctypes.c_long * 4)(32, 48, 3, 16384)
+HABITS = (ctypes.c_long * 4)(32, 48, 2, 40000)
 """How rows are run: driver.h says what each number is."""
 
 
@@ -26,7 +26,7 @@ class Compiled:
 
     def __init__(self, source: Source, graph: Graph):
         self.source = source
-        library = load(source.text)
+        self.library = library = load(source.text)
         self.forwards = _Call(source.forward, graph, library, graph.state)
         self.backwards = None
         if source.backward is not None:
