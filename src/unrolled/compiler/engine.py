@@ -49,7 +49,7 @@ def run_planned(step: Step, run: Unrolling, *, compiled: bool) -> tuple[Tree, Tr
         UnsupportedStep: the step cannot be traced, planned or compiled.
         UnrolledError: the step does not return (output, state).
     """
-    recalled = recall(step) if _is_plain_context() else None
+    recalled = recall(step) if is_plain_context() else None
     if recalled is not None:
         noted = recalled.notes.get(_marks(run, compiled))
         if noted is not None:
@@ -73,6 +73,13 @@ def run_planned(step: Step, run: Unrolling, *, compiled: bool) -> tuple[Tree, Tr
             recalled.notes.clear()
         recalled.notes[_marks(run, compiled)] = (found, closed)
     return _apply(step, run, found, closed)
+
+
+def noted(step: Step, run: Unrolling) -> tuple[Recalled, Planned, list[Tensor]] | None:
+    """What a compiled run like this one was called with: the step as it is, its plan, the tensors it closes over."""
+    recalled = recall(step) if is_plain_context() else None
+    found = None if recalled is None else recalled.notes.get(_marks(run, compiled=True))
+    return None if recalled is None or found is None else (recalled, *found)
 
 
 def _apply(step: Step, run: Unrolling, found: Planned, closed: list[Tensor]) -> tuple[Tree, Tree]:
@@ -184,7 +191,7 @@ def _settings() -> Hashable:
     return tuple(os.environ.get(name) for name in SETTINGS)
 
 
-def _is_plain_context() -> bool:
+def is_plain_context() -> bool:
     """Whether no context is entered that may have to be refused."""
     return (
         torch._C._functorch.peek_interpreter_stack() is None

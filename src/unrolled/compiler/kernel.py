@@ -33,7 +33,8 @@ class Compiled:
 
     def __init__(self, source: Source, plan: Plan):
         self.source = source
-        graph, library = plan.graph, load(source.text)
+        graph = plan.graph
+        self.library = library = load(source.text)
         self.forwards = _Call(source.forward, plan, library, {*graph.output}, set(plan.saved))
         self.backwards = None
         if source.backward is not None:

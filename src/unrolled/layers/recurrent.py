@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor, is_grad_enabled, nn
+from torch.compiler import is_compiling
 from torch.nn.utils.rnn import PackedSequence
 
 from ..core import (
@@ -19,6 +20,7 @@ from ..core import (
     valid_steps,
 )
 from .all_states import hold, with_states
+from .streaming import AGAIN, note_usual_step
 from .unroll import check_backend, unroll
 
 
@@ -163,6 +165,18 @@ class Recurrent(nn.Module):
             >>> torch.allclose(output, layer(x)[0][-1])
             True
         """
+        if is_grad_enabled() or state is None or is_compiling():
+            return self._usual_step(x, state)
+        for again in AGAIN.get(id(self), ()):
+            found: tuple[Tree, Tree] | None = again(self.__dict__, x, state)
+            if found is not None:
+                return found
+        results = self._usual_step(x, state)
+        note_usual_step(self, x, state)
+        return results
+
+    def _usual_step(self, x: Tree | None, state: Tree | None) -> tuple[Tree, Tree]:
+        """One time step as a sequence of one."""
         if self.reverse:
             raise InputError("step: expected a layer that runs forward in time, got reverse=True; it needs all of x.")
         if x is not None:

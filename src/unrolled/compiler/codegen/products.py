@@ -101,7 +101,7 @@ class Product:
                 f"{self.groups} * {one} * (long)sizeof({kind})",
                 f"for (long g = 0; g < {self.groups}; g++) u_pack_panels{s}({of}, ({kind} *){{packed}} + g * {one}, "
                 f"u_panels{s}({n}) * me / team, u_panels{s}({n}) * (me + 1) / team);",
-                f"u_pack_holds{s}({of.replace('+ g *', '+ 0 *')}, {{packed}})",
+                _holds(f"u_pack_holds{s}({of}, (const {kind} *){{packed}} + g * {one})", self.groups),
             )
         )
         packed = f"(const {kind} *)job->packed[{place}] + g * {one}"
@@ -133,3 +133,8 @@ class Product:
             f"{self.target} + {self.target_row} * {self.target_size}L + g * {m * n}L, {n}, 1);",
         ]
         return rows(one, "", *shared)
+
+
+def _holds(one: str, groups: int) -> str:
+    """Whether the packs of the first and the last group still hold, from the expression for group ``g``."""
+    return " && ".join(one.replace("+ g *", f"+ {g} *") for g in dict.fromkeys((0, groups - 1)))

@@ -301,12 +301,14 @@ def _entry(
         "u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4], .threads = n[5],",
         "  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits,",
         f"  .at = at, .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_{name}_pack, .run = u_{name}_rows,",
-        f"  .total = u_{name}_total}};",
+        f"  .total = {f'u_{name}_total' if kernel.totals else 0}}}; (void)u_{name}_total;",
         "if (job.T <= 0 || job.B <= 0) return;",
         *(["if (job.kept) {", *_for_job(weights), *holds, "}"] if holds else []),
+        f"if (job.kept == {(1 << min(len(packs.found), KEPT)) - 1}UL && {len(packs.found)} <= {KEPT}) job.pack = 0;",
         f"u_{name}_place(&job, at);",
         "u_run(&job);",
         "}",
+        *(AGAIN if name == "forward" else ()),
     ]
     return "\n".join(text) + "\n"
 
@@ -315,5 +317,10 @@ def _for_job(lines: list[str]) -> list[str]:
     return [line.replace("job->", "job.") for line in lines]
 
 
+AGAIN = (
+    '__attribute__((visibility("default"))) void u_forward_again(const u_call *call) {',
+    "u_forward(call->n, 0, 0, call->p, call->packed, call->pool, call->habits, call->memory);",
+    "}",
+)
 KEPT = 63  # so many packs may be kept between calls: the bits of a number
 EXPORTED = '__attribute__((visibility("default")))'

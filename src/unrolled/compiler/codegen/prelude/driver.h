@@ -50,6 +50,15 @@ typedef struct {
     long shared; /* if a step has at least so many multiply-adds, so that they do not only wait for each other */
 } u_habits;
 
+/* A call of one time step that is made again and again: what stands in it is filled in by Python. */
+typedef struct {
+    const long *n;
+    void **p, **packed;
+    const u_pool *pool;
+    const u_habits *habits;
+    char *memory;
+} u_call;
+
 struct u_job {
     long T, B, reverse, window, done, threads;
     const unsigned char *valid, *restart;
@@ -62,9 +71,9 @@ struct u_job {
     const long *at;     /* where each array lies in a slice's scratch, and their size */
     long slice, slices, together, chunk, chunks, scratch;
     long totals, workspace; /* where in memory the threads have room for sums over all rows, and how much each */
-    void (*pack)(u_job *job, long me, long team);
+    void (*pack)(u_job *job, long me, long team); /* NULL: nothing to do */
     void (*run)(const u_slice *s);
-    void (*total)(u_job *job, long me, long team);
+    void (*total)(u_job *job, long me, long team); /* likewise */
     long next __attribute__((aligned(64)));
     long arrived __attribute__((aligned(64)));
     long phase __attribute__((aligned(64)));
@@ -204,8 +213,10 @@ static __attribute__((unused)) void u_worker(void *argument) {
     u_job *job = argument;
     const long team = job->threads > 1 && job->pool->parallel ? job->pool->size() : 1, me = team > 1 ? job->pool->number() : 0;
     u_slice s = {.job = job, .me = me, .team = team, .scratch = job->memory};
-    job->pack(job, me, team);
-    u_wait(&s);
+    if (job->pack) {
+        job->pack(job, me, team);
+        u_wait(&s);
+    }
     u_slice mine = s;
     if (!job->together) mine = (u_slice){.job = job, .team = 1, .scratch = job->memory + me * job->scratch};
     for (long taken = 0;; taken++) {
@@ -214,8 +225,9 @@ static __attribute__((unused)) void u_worker(void *argument) {
         mine.first = slice * job->slice;
         mine.R = job->B - mine.first < job->slice ? job->B - mine.first : job->slice;
         job->run(&mine);
-        u_wait(&mine);
+        if (slice + 1 < job->slices) u_wait(&mine);
     }
+    if (!job->total) return;
     u_wait(&s);
     job->total(job, me, team);
 }
