@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ..core import Tree
 from ..layers import Stack
 from .cross_entropy import linear_cross_entropies, linear_cross_entropy
+from .dropout import Dropout
 
 
 class LanguageModel(nn.Module):
@@ -50,7 +51,7 @@ class LanguageModel(nn.Module):
     ):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.layers = Stack(cell, embedding_size, num_layers, dropout=dropout, residual=residual, backend=backend)
         assert self.layers.output_size is not None  # known of a stack that a factory made
         self.output = nn.Linear(self.layers.output_size, vocabulary_size)
