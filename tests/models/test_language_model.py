@@ -74,3 +74,26 @@ def test_every_parameter_learns(model):
     logits, _ = model(torch.randint(13, (4, 40)))
     logits.square().sum().backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in model.parameters())
+
+
+def test_the_loss_is_the_cross_entropy_of_the_logits(model):
+    model.eval()
+    tokens, targets = torch.randint(13, (9, 3)), torch.randint(13, (9, 3))
+    mask = torch.ones(9, 3, dtype=torch.bool)
+    mask[7:, 1] = False
+    logits, end = model(tokens)
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    loss, state = model.loss(tokens, targets)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(state, end)
+    for found, wanted in zip(
+        torch.autograd.grad(loss, list(model.parameters())),
+        torch.autograd.grad(expected, list(model.parameters())),
+        strict=True,
+    ):
+        torch.testing.assert_close(found, wanted)
+    losses, state = model.losses(tokens, targets, model.initial_state(3), mask=mask)
+    masked, end = model(tokens, mask=mask)
+    each = torch.nn.functional.cross_entropy(masked.flatten(0, 1), targets.flatten(), reduction="none").view(9, 3)
+    torch.testing.assert_close(losses[mask], each[mask].detach())
+    torch.testing.assert_close(state, tuple(type(layer)(*(part.detach() for part in layer)) for layer in end))

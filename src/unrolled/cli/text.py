@@ -12,6 +12,7 @@ from ..tasks.text.task import resume as resume_training
 from ..tasks.text.task import train as run_training
 from ..training.problem import Observer
 from ..training.randomness import seed_everything
+from .errors import UsageProblem
 from .progress import make_display, printable
 
 FINAL_SAMPLE = 600  # characters
@@ -19,6 +20,11 @@ FINAL_SAMPLE = 600  # characters
 
 def train(paths: list[Path], output: Path, options: TextOptions, tensorboard: bool) -> int:
     """Train, showing how it goes."""
+    lengths = [f"--{name}" for name in ("steps", "minutes", "epochs") if name in options.training.model_fields_set]
+    if len(lengths) > 1:
+        raise UsageProblem(f"{', '.join(lengths)}: expected one of them, got {len(lengths)}.")
+    if {"validation", "validation_share"} <= options.data.model_fields_set:
+        raise UsageProblem("--validation, --validation-share: expected one of the two, got both.")
     return _report(run_training(paths, output, options, _observers(tensorboard)), options.model.cell)
 
 
@@ -48,6 +54,11 @@ def evaluate(run: Path, files: list[Path], weights: str, cell: str | None, as_js
         print(json.dumps(figures))
         return 0
     print(f"loss                {figures['loss']:.4f} nats a token")
+    if "words" in figures:
+        print(f"perplexity          {figures['perplexity']:.4f} a word")
+        print(f"words               {figures['words']:,.0f}, line ends among them")
+        print(f"unknown words       {figures['unknown']:,.0f}")
+        return 0
     print(f"perplexity          {figures['perplexity']:.4f} a token")
     print(f"bits per character  {figures['bits_per_character']:.4f}")
     print(f"characters          {figures['characters']:,.0f}")
@@ -79,10 +90,16 @@ def _report(training: Training, cell: str | None) -> int:
     best = outcome.best
     if best is None:
         raise InputError("expected an evaluation in the run, got none.")
+    if "perplexity" in best:
+        meaning = f"perplexity {best['perplexity']:.3f} a word"
+    else:
+        meaning = f"{best['bits_per_character']:.4f} bits per character"
     print(
-        f"\nBest validation loss {best['validation_loss']:.4f} nats a token, "
-        f"{best['bits_per_character']:.4f} bits per character, at step {best['step']} of {outcome.steps}."
+        f"\nBest validation loss {best['validation_loss']:.4f} nats a token, {meaning}, "
+        f"at step {best['step']} of {outcome.steps}."
     )
+    if outcome.tokens_per_second is not None:
+        print(f"Training read {outcome.tokens_per_second:,.0f} tokens a second.")
     sample = "".join(TextRun(folder, cell=cell if own else None).write(length=FINAL_SAMPLE, seed=0))
     share = known_words(sample, training.corpus.text)
     print(f"A sample ({share:.0%} of its words occur in the corpus):\n\n{printable(sample)}\n")

@@ -11,6 +11,7 @@ from ..core import InputError, NonFiniteError, detach
 from .checkpoint import Checkpoint, save_checkpoint
 from .finite import explain_bad_number
 from .interrupt import interruptions
+from .memory import keep_freed_memory
 from .optimizer import learning_rate, make_optimizer
 from .options import TrainingOptions
 from .plot import plot_losses
@@ -41,8 +42,10 @@ def train(problem: Problem, options: TrainingOptions, folder: RunFolder, observe
     if options.steps is None:
         raise ValueError("options.steps: expected a number, got None; settle it with measure_steps.")
     steps = options.steps
-    evaluate_every = options.evaluate_every or math.ceil(steps / 10)
+    by_default = problem.steps_per_epoch if options.epochs else math.ceil(steps / 10)
+    evaluate_every = options.evaluate_every or by_default
     log_every = math.ceil(steps / 1000)
+    keep_freed_memory()
     run = RunState(problem, make_optimizer(problem.model, options), problem.start())
     with folder.locked(), interruptions() as interrupted:
         if folder.last.exists():
@@ -65,6 +68,7 @@ def train(problem: Problem, options: TrainingOptions, folder: RunFolder, observe
                     for observer in observers:
                         observer.evaluating(run.step)
                     found, sample = _evaluate(run, folder)
+                    found = {**found, "tokens_per_second": run.tokens_per_second}  # of the training steps so far
                     folder.log(found)
                     for observer in observers:
                         observer.evaluated(found, sample)
@@ -76,7 +80,7 @@ def train(problem: Problem, options: TrainingOptions, folder: RunFolder, observe
             for observer in observers:
                 observer.stopped()
     plot_losses(folder.plot, folder.read_metrics())
-    return Outcome(run.step, steps, run.best)
+    return Outcome(run.step, steps, run.best, run.tokens_per_second)
 
 
 def _record_options(run: RunState, options: TrainingOptions, folder: RunFolder) -> None:
@@ -106,16 +110,16 @@ def _step(run: RunState, options: TrainingOptions, steps: int) -> dict[str, Any]
             f"{what} is not finite at step {run.step + 1} ({value if what == 'the loss' else norm}): {reason}. "
             "The last checkpoint is from before; try a lower --learning-rate or --gradient-clipping."
         )
-    if options.gradient_clipping:
-        scale = min(1.0, options.gradient_clipping / (norm + 1e-6))
-        torch._foreach_mul_(gradients, scale)
-    rate = learning_rate(options, run.step, steps)
+    if options.gradient_clipping and norm > options.gradient_clipping:
+        torch._foreach_mul_(gradients, options.gradient_clipping / (norm + 1e-6))
+    rate = learning_rate(options, run.step, steps, run.problem.steps_per_epoch)
     for group in run.optimizer.param_groups:
         group["lr"] = rate
     run.optimizer.step()
     run.carry = detach(loss.carry)
     run.step += 1
     seconds = time.monotonic() - began
+    run.tokens, run.seconds = run.tokens + loss.count, run.seconds + seconds
     return {
         "step": run.step,
         "loss": value,
@@ -148,6 +152,7 @@ def _evaluate(run: RunState, folder: RunFolder) -> tuple[dict[str, Any], str | N
 
 def measure_steps(problem: Problem, options: TrainingOptions, minutes: float) -> int:
     """How many steps, with their evaluations, fit into so many minutes here. The problem is spoilt by it."""
+    keep_freed_memory()
     run = RunState(problem, make_optimizer(problem.model, options), problem.start())
     _step(run, options, 10**9)  # the first step is slower than the rest
     spent: list[float] = []

@@ -21,17 +21,34 @@ class TrainingOptions(Options):
         description="Train for about this long; turned once into a number of steps, which is recorded.",
     )
     steps: int | None = Field(None, ge=1, le=10**12, description="Train for this many steps (instead of minutes).")
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        le=10**9,
+        description="Read the training data this many times (instead of minutes), evaluating after each.",
+    )
     optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = Field("adamw", description="The optimizer.")
     learning_rate: float = Field(0.004, gt=0, le=1e30, description="The highest learning rate.")
-    schedule: Literal["cosine", "linear", "constant"] = Field(
-        "cosine", description="How the learning rate falls to zero after the warm-up."
+    schedule: Literal["cosine", "linear", "constant", "exponential"] = Field(
+        "cosine",
+        description="After the warm-up the learning rate falls to zero along a cosine or a line, stays, or is "
+        "multiplied by --decay at each epoch after the --constant-epochs.",
+    )
+    constant_epochs: int = Field(
+        1, ge=0, le=10**9, description="Epochs at the full learning rate, of schedule exponential only."
+    )
+    decay: float = Field(
+        0.5, gt=0, le=1, description="Factor of the learning rate from epoch to epoch, of schedule exponential only."
     )
     warmup_steps: int = Field(50, ge=0, le=10**12, description="Steps over which the learning rate rises from zero.")
     weight_decay: float = Field(0.01, ge=0, le=1e6, description="Weight decay.")
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum, of sgd only.")
     gradient_clipping: float = Field(1.0, ge=0, description="Largest norm of the gradient; 0 = do not clip.")
     evaluate_every: int | None = Field(
-        None, ge=1, le=10**12, description="Evaluate after this many steps (default: ten times in a run)."
+        None,
+        ge=1,
+        le=10**12,
+        description="Evaluate after this many steps (default: ten times in a run, or with --epochs after each).",
     )
     save_every: float = Field(30.0, gt=0, description="Save a checkpoint at least every so many seconds.")
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of the weights, the dropout and the order of the data.")

@@ -23,6 +23,10 @@ class Problem(Protocol):
 
     model: nn.Module
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which the training data are read once."""
+
     def start(self) -> Tree:
         """The state before the first window."""
 
@@ -68,6 +72,7 @@ class Outcome:
     step: int  # steps done
     steps: int  # steps of the whole run
     best: dict[str, float] | None  # figures of the best evaluation, with its step
+    tokens_per_second: float | None = None  # read in the training steps of this call, if there were any
 
     @property
     def finished(self) -> bool:

@@ -15,13 +15,22 @@ from .run_folder import RunFolder
 
 @dataclass
 class RunState:
-    """All that changes while training; ``save`` and ``restore`` move it to and from ``last.safetensors``."""
+    """All that changes while training; ``save`` and ``restore`` move it to and from ``last.safetensors``, but for
+    the speed, which is that of this process.
+    """
 
     problem: Problem
     optimizer: torch.optim.Optimizer
     carry: Tree
     step: int = 0
     best: dict[str, float] | None = None
+    tokens: int = 0
+    seconds: float = 0.0
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Mean over the training steps so far, without what is between them; None before the first."""
+        return self.tokens / self.seconds if self.seconds else None
 
     def save(self, folder: RunFolder) -> None:
         """Write the last checkpoint.

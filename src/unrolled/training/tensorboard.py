@@ -40,7 +40,7 @@ class TensorBoard(Observer):
 
     def evaluated(self, record: dict[str, Any], sample: str | None) -> None:
         """Validation figures, and the sample as text."""
-        self._write(record)
+        self._write({name: value for name, value in record.items() if name != "tokens_per_second"})  # a step's has it
         if sample is not None:
             self.writer.add_text("sample", sample, record["step"])
 

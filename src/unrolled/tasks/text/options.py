@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from ...training.options import Options, TrainingOptions
 
@@ -10,8 +11,16 @@ from ...training.options import Options, TrainingOptions
 class DataOptions(Options):
     """How the text is cut into what a step learns from."""
 
-    tokenizer: Literal["characters", "bytes", "bpe"] = Field("characters", description="What a token is.")
-    vocabulary_size: int = Field(1024, ge=257, le=65536, description="Number of tokens, of bpe only.")
+    tokenizer: Literal["characters", "bytes", "bpe", "words"] = Field("characters", description="What a token is.")
+    vocabulary_size: int | None = Field(
+        None,
+        ge=3,
+        le=10**6,
+        description="Number of tokens: of bpe (default: 1024), or of words, the most frequent (default: all).",
+    )
+    validation: str | None = Field(
+        None, min_length=1, description="A file or folder of text for validation, in place of --validation-share."
+    )
     validation_share: float = Field(
         0.1, gt=0, lt=1, description="Share of the text, from its end, that is held out for validation."
     )
@@ -19,6 +28,13 @@ class DataOptions(Options):
         64, ge=1, le=10**6, description="Steps of truncated BPTT; the state is carried from window to window."
     )
     batch_size: int = Field(64, ge=1, le=10**6, description="Places of the text that are read side by side.")
+
+    @field_validator("vocabulary_size")
+    @classmethod
+    def _fits_bpe(cls, size: int | None, info: ValidationInfo) -> int | None:
+        if size is not None and info.data.get("tokenizer") == "bpe" and not 257 <= size <= 65536:
+            raise PydanticCustomError("vocabulary_size", "expected 257 to 65536 with bpe, which begins with 256 bytes")
+        return size
 
 
 class ModelOptions(Options):
@@ -28,6 +44,12 @@ class ModelOptions(Options):
     layers: int = Field(1, ge=1, le=1000, description="Recurrent layers.")
     hidden_size: int = Field(256, ge=1, le=10**6, description="Features of the state of a layer.")
     embedding_size: int = Field(64, ge=1, le=10**6, description="Features of the vector of a token.")
+    initialization: Literal["default", "uniform"] = Field(
+        "default", description="How the weights begin: each layer's own way, or all from -range to range."
+    )
+    initialization_range: float = Field(
+        0.1, gt=0, le=1e6, description="Largest weight at the beginning, of initialization uniform only."
+    )
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout of embedding, between layers and before the output.")
     residual: bool = Field(False, description="Add a layer's input to its output where the sizes agree.")
 

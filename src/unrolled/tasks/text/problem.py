@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ...core import DataError, Tree
 from ...models import LanguageModel
 from ...training.problem import Loss
 from .options import DataOptions
 from .sampling import write
+from .split import figures
 from .tokenizers import Tokenizer
 
 CONTEXT = 128  # tokens read, not scored, before each piece of a text that is scored in pieces
@@ -88,6 +88,11 @@ class TextProblem:
         self.tokens_per_character = tokens_per_character
         self.tokenizer = tokenizer
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Windows of an epoch."""
+        return self.windows.per_epoch
+
     def start(self) -> Tree:
         """The model's initial state for every stream."""
         return self.language_model.initial_state(self.windows.batch_size)
@@ -98,12 +103,12 @@ class TextProblem:
         inputs, targets = (part.to(device) for part in self.windows(step))
         if step % self.windows.per_epoch == 0:
             carry = self.start()
-        logits, carry = self.language_model(inputs, carry)
-        return Loss(F.cross_entropy(logits.flatten(0, 1), targets.flatten()), carry, targets.numel())
+        value, carry = self.language_model.loss(inputs, targets, carry)
+        return Loss(value, carry, targets.numel())
 
     def figures(self, loss: float) -> dict[str, float]:
-        """Bits a character, from nats a token."""
-        return {"bits_per_character": loss * self.tokens_per_character / math.log(2)}
+        """Bits a character, or the perplexity of a word, from nats a token."""
+        return figures(self.tokenizer, loss, self.tokens_per_character)
 
     def evaluate(self) -> float:
         """Nats a token of the held-out text."""
@@ -115,7 +120,7 @@ class TextProblem:
 
 
 @torch.no_grad()
-def mean_loss(model: LanguageModel, tokens: Tensor) -> float:
+def mean_loss(model: LanguageModel, tokens: Tensor, pieces: int = PIECES) -> float:
     """Cross-entropy in nats of each token of a text, but the first, given those before it.
 
     A long text is scored in pieces side by side; each piece first reads the CONTEXT tokens before it.
@@ -123,10 +128,11 @@ def mean_loss(model: LanguageModel, tokens: Tensor) -> float:
     Args:
         model: in evaluation mode.
         tokens: (N,), N at least 2.
+        pieces: at most so many; 1 to read the text as one stream.
     """
     device = next(model.parameters()).device
     count = len(tokens) - 1
-    pieces = max(1, min(PIECES, count // SHORTEST))
+    pieces = max(1, min(pieces, count // SHORTEST))
     length = math.ceil(count / pieces)
     context = CONTEXT if pieces > 1 else 0
     # place[t, b]: which token piece b reads at its step t; outside the text the step is masked
@@ -141,7 +147,6 @@ def mean_loss(model: LanguageModel, tokens: Tensor) -> float:
     for begin in range(0, len(place), 256):
         part = slice(begin, begin + 256)
         whole = bool(valid[part].all())  # only the first and the last part have masked steps
-        logits, state = model(inputs[part], state, mask=None if whole else mask[part])
-        losses = F.cross_entropy(logits.flatten(0, 1), targets[part].flatten(), reduction="none")
-        total += losses.masked_select(scored[part].flatten()).double().sum()
+        losses, state = model.losses(inputs[part], targets[part], state, mask=None if whole else mask[part])
+        total += losses.masked_select(scored[part]).double().sum()
     return float(total) / count

@@ -43,7 +43,7 @@ def write(
     else:
         generator.manual_seed(seed)
     tokens = _first_tokens(tokenizer, prompt).long().to(device)[:, None]  # (T, 1)
-    complete = tokenizer.stream()
+    complete = tokenizer.stream(after=prompt)
     recent = tokens[-RECENT:, 0].tolist()
     state = None
     while length > 0:

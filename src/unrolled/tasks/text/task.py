@@ -1,6 +1,5 @@
 """The text task as Python sees it: ``train``, ``resume``, and ``load`` for a run to write with or to measure."""
 
-import math
 import platform
 import re
 from collections.abc import Iterator, Sequence
@@ -14,9 +13,11 @@ from pydantic import ValidationError
 from ... import __version__
 from ...core import CheckpointError, DataError, InputError
 from ...models import LanguageModel
+from ...models.initialization import uniform_
 from ...training.checkpoint import load_checkpoint
 from ...training.loop import measure_steps
 from ...training.loop import train as run_training
+from ...training.options import TrainingOptions
 from ...training.problem import Observer, Outcome
 from ...training.randomness import seed_everything
 from ...training.run_folder import RunFolder
@@ -26,9 +27,9 @@ from .options import DataOptions, ModelOptions, SamplingOptions, TextOptions
 from .problem import TextProblem, Windows, mean_loss
 from .recorded import open_run, recorded_corpus, recorded_options, recorded_tokenizer, with_cell
 from .sampling import write
-from .tokenizers import Tokenizer, check_alphabet, dump_tokenizer, make_tokenizer
-
-Split = tuple[torch.Tensor, torch.Tensor, float]  # training and validation tokens, tokens a character of the latter
+from .split import Split, Texts, divide, figures, perplexity, split, tokenizer_for, tokens_per_character
+from .tokenizers import Tokenizer, check_alphabet, dump_tokenizer
+from .words import WordTokenizer
 
 
 @dataclass(frozen=True)
@@ -77,20 +78,19 @@ def train(
     options = options or TextOptions()
     RunFolder.check_free(output)
     corpus = read_corpus(paths)
-    tokenizer = make_tokenizer(options.data.tokenizer, corpus.text, options.data.vocabulary_size)
     settled = _settle(options)
+    texts = divide(corpus, settled.data)
+    tokenizer = tokenizer_for(texts, settled.data)
     torch.set_num_threads(settled.training.threads or torch.get_num_threads())
     # with a problem of its own, for it is spoilt by it: what cannot run at all fails before there is a folder
-    split = _split(corpus.text, tokenizer, settled.data)
-    trial = _problem(settled, split, tokenizer)
+    tokens = split(texts, tokenizer)
+    trial = _problem(settled, tokens, tokenizer)
     trial.loss(0, trial.start())
     if settled.training.steps is None:
-        for observer in observers:
-            observer.measuring(settled.training.minutes or 1)
-        steps = measure_steps(trial, settled.training, settled.training.minutes or 1)
+        steps = _count_steps(trial, settled.training, observers)
         settled = settled.model_copy(update={"training": settled.training.model_copy(update={"steps": steps})})
-    problem = _problem(settled, split, tokenizer)
-    saved_tokenizer = dump_tokenizer(tokenizer, "".join(sorted(set(corpus.text))))
+    problem = _problem(settled, tokens, tokenizer)
+    saved_tokenizer = dump_tokenizer(tokenizer, _alphabet(texts))
     config = {
         "task": "text",
         "made_with": {
@@ -104,6 +104,7 @@ def train(
             "skipped": len(corpus.skipped),
             "characters": len(corpus.text),
             "sha256": corpus.sha256,
+            "validation_sha256": _validation_hash(texts, settled.data),
         },
         "tokenizer_sha256": sha256_of(saved_tokenizer),
         "options": settled.model_dump(),
@@ -141,9 +142,15 @@ def resume(
             f"{folder.path}: expected the corpus that the run began with, but {where} has changed since "
             "(its hash differs); restore it, or start a new run."
         )
+    texts = divide(corpus, options.data)
+    if _validation_hash(texts, options.data) != folder.config["corpus"].get("validation_sha256"):
+        raise DataError(
+            f"{folder.path}: expected the validation text that the run began with, but {options.data.validation} has "
+            "changed since (its hash differs); restore it, or start a new run."
+        )
     tokenizer, _ = recorded_tokenizer(folder)
     torch.set_num_threads(options.training.threads or torch.get_num_threads())
-    problem = _problem(options, _split(corpus.text, tokenizer, options.data), tokenizer)
+    problem = _problem(options, split(texts, tokenizer), tokenizer)
     return Training(folder.path, run_training(problem, options.training, folder, observers), corpus)
 
 
@@ -186,18 +193,21 @@ class TextRun:
         """Go on from a prompt, piece by piece; the options are those of ``SamplingOptions``.
 
         Raises:
-            DataError: the prompt has characters that the model has never seen.
+            DataError: the prompt has characters that the model has never seen (a word that it has not is <unk>).
             InputError: an option is out of range.
         """
         try:
             options = SamplingOptions(**sampling)
         except ValidationError as error:
             raise InputError(str(error)) from error
-        check_alphabet(prompt, self.alphabet, "the prompt")
+        if self.tokenizer.kind != "words":  # whose unknown words are <unk>
+            check_alphabet(prompt, self.alphabet, "the prompt")
         return write(self.model, self.tokenizer, prompt, **options.model_dump())
 
     def evaluate(self, paths: Sequence[str | Path]) -> dict[str, float]:
-        """Loss in nats a token, perplexity and bits a character, on files and folders of text.
+        """Loss in nats a token, perplexity, and bits a character or how many words there are, on files and folders.
+
+        The text is read as one stream, from its first token to its last, with the state carried all along.
 
         Raises:
             DataError: the text cannot be read, is too short, or has characters without a token.
@@ -206,13 +216,12 @@ class TextRun:
         tokens = self.tokenizer.encode(corpus.text)
         if len(tokens) < 2:
             raise DataError(f"expected text of at least 2 tokens to evaluate, got {len(tokens)}.")
-        loss = mean_loss(self.model, tokens)
-        return {
-            "loss": loss,
-            "perplexity": math.exp(min(loss, 700.0)),
-            "bits_per_character": loss * _tokens_per_character(self.tokenizer, corpus.text, tokens) / math.log(2),
-            "characters": len(corpus.text),
-        }
+        loss = mean_loss(self.model, tokens, pieces=1)
+        found = {"loss": loss, "perplexity": perplexity(loss)}
+        if isinstance(self.tokenizer, WordTokenizer):
+            return {**found, "words": len(tokens), "unknown": int((tokens == self.tokenizer.unknown).sum())}
+        per_character = tokens_per_character(self.tokenizer, corpus.text, tokens)
+        return {**found, **figures(self.tokenizer, loss, per_character), "characters": len(corpus.text)}
 
 
 load = TextRun
@@ -225,60 +234,62 @@ def known_words(written: str, corpus: str) -> float:
     return sum(word in known for word in words) / len(words) if words else 0.0
 
 
+def _alphabet(texts: Texts) -> str:
+    return "".join(sorted(set(texts.training) | set(texts.held_out)))
+
+
+def _validation_hash(texts: Texts, data: DataOptions) -> str | None:
+    """Of a file for validation: the end of the corpus has the corpus's."""
+    return None if data.validation is None else sha256_of(texts.held_out)
+
+
+def _count_steps(trial: TextProblem, options: TrainingOptions, observers: Sequence[Observer]) -> int:
+    """The steps of so many epochs, or as many as fit into the minutes."""
+    if options.epochs is not None:
+        return options.epochs * trial.steps_per_epoch
+    minutes = options.minutes or 1
+    for observer in observers:
+        observer.measuring(minutes)
+    return measure_steps(trial, options, minutes)
+
+
 def _settle(options: TextOptions) -> TextOptions:
-    """Options with the threads recorded and the cell's path made absolute, so that a run can be resumed."""
+    """Options with the threads recorded and paths made absolute, so that a run can be resumed."""
+    by_time = options.training.steps is None and options.training.epochs is None
     training = options.training.model_copy(
         update={
             "threads": options.training.threads or torch.get_num_threads(),
-            "minutes": options.training.minutes if options.training.steps is None else None,
+            "minutes": options.training.minutes if by_time else None,
         }
     )
+    data = options.data
+    if data.validation is not None:
+        data = data.model_copy(update={"validation": str(Path(data.validation).resolve())})
     model = options.model
     if is_own(model.cell):
         path, _, name = model.cell.rpartition(":")
         model = model.model_copy(update={"cell": f"{Path(path).resolve()}:{name}"})
-    return options.model_copy(update={"training": training, "model": model})
+    return options.model_copy(update={"data": data, "training": training, "model": model})
 
 
-def _problem(options: TextOptions, split: Split, tokenizer: Tokenizer) -> TextProblem:
+def _problem(options: TextOptions, tokens: Split, tokenizer: Tokenizer) -> TextProblem:
     """Seed everything, make the model, cut the text: the same, each time that it is called."""
     device = _device(options.training.device)
-    train_tokens, validation, ratio = split
-    windows = Windows.cut(train_tokens, options.data, options.training.seed)
+    windows = Windows.cut(tokens.training, options.data, options.training.seed)
     seed_everything(options.training.seed)
     model = _model(options.model, tokenizer.size).to(device)
-    return TextProblem(model, windows, validation, ratio, tokenizer)
-
-
-def _split(text: str, tokenizer: Tokenizer, data: DataOptions) -> Split:
-    """Training tokens, validation tokens, and the tokens a character of the latter."""
-    border = len(text) - max(1, round(len(text) * data.validation_share))
-    held_out = text[border:]
-    validation = tokenizer.encode(held_out)
-    if len(validation) < 2:
-        raise DataError(
-            f"the corpus of {len(text)} characters leaves {len(validation)} tokens for validation, expected at "
-            "least 2; give more text, or a larger --validation-share."
-        )
-    return (
-        tokenizer.encode(text[:border]),
-        validation,
-        _tokens_per_character(tokenizer, held_out, validation),
-    )
-
-
-def _tokens_per_character(tokenizer: Tokenizer, text: str, tokens: torch.Tensor) -> float:
-    """Of the tokens that are predicted, all but the first, over the characters that they complete."""
-    given = tokenizer.stream()(int(tokens[0]))
-    return (len(tokens) - 1) / max(1, len(text) - len(given))
+    return TextProblem(model, windows, tokens.validation, tokens.tokens_per_character, tokenizer)
 
 
 def _model(options: ModelOptions, vocabulary_size: int) -> LanguageModel:
     factory = cell_factory(options.cell, options.hidden_size)
     with first_step(options.cell):
-        return LanguageModel(
+        model = LanguageModel(
             vocabulary_size, factory, options.embedding_size, options.layers, options.dropout, options.residual
         )
+    if options.initialization == "uniform":
+        uniform_(model, options.initialization_range)
+    return model
 
 
 def _device(name: str) -> torch.device:

@@ -1,4 +1,4 @@
-"""From text to tokens and back: characters, bytes, or byte-pair encoding."""
+"""From text to tokens and back: characters, bytes, byte-pair encoding, or words."""
 
 import codecs
 import json
@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from ...core import CheckpointError, DataError
+from .words import WordTokenizer
 
 _FORMAT = 1
+_BPE_SIZE = 1024
 
 # The tokenizers library spells a byte as one visible character: itself, or the next one from U+0100 on.
 _VISIBLE = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
@@ -28,8 +30,12 @@ class Tokenizer(Protocol):
     def encode(self, text: str) -> Tensor:
         """The tokens of a text, (N,) of whole numbers."""
 
-    def stream(self) -> Callable[[int], str]:
-        """A function from one token after another to the text that it completes (often one character)."""
+    def stream(self, after: str = "") -> Callable[[int], str]:
+        """A function from one token after another to the text that it completes (often one character).
+
+        Args:
+            after: the text that it goes on from.
+        """
 
     def save(self) -> object:
         """What :func:`load_tokenizer` makes it again from, as JSON takes it."""
@@ -53,7 +59,7 @@ class CharacterTokenizer:
             check_alphabet(text, self.alphabet, "the text")
         return torch.from_numpy(places.astype(np.int32))
 
-    def stream(self) -> Callable[[int], str]:
+    def stream(self, after: str = "") -> Callable[[int], str]:
         """One character a token."""
         return self.alphabet.__getitem__
 
@@ -72,7 +78,7 @@ class ByteTokenizer:
         """256 tokens."""
         return torch.from_numpy(np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int32))
 
-    def stream(self) -> Callable[[int], str]:
+    def stream(self, after: str = "") -> Callable[[int], str]:
         """A character when its last byte has come; what is not UTF-8 becomes U+FFFD."""
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         return lambda token: decoder.decode(bytes([token]))
@@ -117,7 +123,7 @@ class BPETokenizer:
         lines = self._tokenizer.encode_batch_fast(text.splitlines(keepends=True))
         return torch.tensor([token for line in lines for token in line.ids], dtype=torch.int32)
 
-    def stream(self) -> Callable[[int], str]:
+    def stream(self, after: str = "") -> Callable[[int], str]:
         """A character when its last byte has come, as with bytes."""
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         return lambda token: decoder.decode(bytes(_BYTES[c] for c in self._tokenizer.id_to_token(token) or ""))
@@ -127,12 +133,14 @@ class BPETokenizer:
         return self._tokenizer.to_str()
 
 
-def make_tokenizer(kind: str, text: str, vocabulary_size: int) -> Tokenizer:
-    """A tokenizer for a corpus."""
+def make_tokenizer(kind: str, text: str, vocabulary_size: int | None = None) -> Tokenizer:
+    """A tokenizer for a corpus; the size is of bpe and of words."""
     if kind == "bytes":
         return ByteTokenizer()
     if kind == "bpe":
-        return BPETokenizer.learn(text, vocabulary_size)
+        return BPETokenizer.learn(text, vocabulary_size or _BPE_SIZE)
+    if kind == "words":
+        return WordTokenizer.learn(text, vocabulary_size)
     return CharacterTokenizer("".join(sorted(set(text))))
 
 
@@ -159,11 +167,13 @@ def load_tokenizer(text: str, name: str) -> tuple[Tokenizer, str]:
             return CharacterTokenizer(saved), alphabet
         if kind == "bpe":
             return BPETokenizer(saved), alphabet
+        if kind == "words":
+            return WordTokenizer(saved), alphabet
     except CheckpointError:
         raise
     except Exception as error:
         raise CheckpointError(f"{name}: damaged ({error}); restore the file from a copy.") from error
-    raise CheckpointError(f"{name}: expected characters, bytes or bpe, got {kind!r}; upgrade unrolled.")
+    raise CheckpointError(f"{name}: expected characters, bytes, bpe or words, got {kind!r}; upgrade unrolled.")
 
 
 def check_alphabet(text: str, alphabet: str, what: str) -> None:
