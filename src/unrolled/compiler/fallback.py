@@ -61,7 +61,7 @@ def raise_own_error(step: Step, run: Unrolling, refusal: UnrolledError) -> None:
     """Where a refusal may come of a fault of the step itself, run one time step by the reference, which shows it."""
     if not isinstance(refusal, UnsupportedStep) or refusal.__cause__ is not None:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            run_reference(step, chunks(run, 1)[0])
+            run_reference(step, next(iter(chunks(run, 1))))
 
 
 _SAID: Recent[bool] = Recent(1024)

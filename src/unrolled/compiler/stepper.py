@@ -92,12 +92,15 @@ def make_again(step: Step, run: Unrolling, backend: str) -> tuple[Recalled | Non
     Returns:
         The step as it was read, and the function, which is of use for as long as the step is read so.
     """
-    owner, function = getattr(step, "__self__", None), getattr(step, "__func__", None)
+    owner: Any = getattr(step, "__self__", None)
+    function: Any = getattr(step, "__func__", None)
     known = noted(step, run)
     if known is None:
         return None, None
     recalled, planned, closed = known
-    if not isinstance(function, FunctionType) or getattr(type(owner), "step", None) is not function:
+    if getattr(type(owner), "step", None) is not function:
+        return recalled, None
+    if not isinstance(function, FunctionType):
         return recalled, None
     given = [*([] if run.x is None else leaves(run.x)), *leaves(run.state)]
     versions = not any(tensor.is_inference() for tensor in closed)  # those have none

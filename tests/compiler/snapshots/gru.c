@@ -183,16 +183,20 @@ long at[4];
 u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4], .threads = n[5],
   .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits,
   .at = at, .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_forward_pack, .run = u_forward_rows,
-  .total = u_forward_total};
+  .total = 0}; (void)u_forward_total;
 if (job.T <= 0 || job.B <= 0) return;
 if (job.kept) {
 const float *c4 = job.p[2]; (void)c4;
 const float *c2 = job.p[0]; (void)c2;
-if (job.kept >> 0 & 1 && !(u_pack_holds_f(5, 15, c4 + 0 + 0 * 0L, 1, 5, packed[0]))) job.kept &= ~(1UL << 0);
-if (job.kept >> 1 & 1 && !(u_pack_holds_f(3, 15, c2 + 0 + 0 * 0L, 1, 3, packed[1]))) job.kept &= ~(1UL << 1);
+if (job.kept >> 0 & 1 && !(u_pack_holds_f(5, 15, c4 + 0 + 0 * 0L, 1, 5, (const float *)packed[0] + 0 * u_packed_size_f(5, 15)))) job.kept &= ~(1UL << 0);
+if (job.kept >> 1 & 1 && !(u_pack_holds_f(3, 15, c2 + 0 + 0 * 0L, 1, 3, (const float *)packed[1] + 0 * u_packed_size_f(3, 15)))) job.kept &= ~(1UL << 1);
 }
+if (job.kept == 3UL && 2 <= 63) job.pack = 0;
 u_forward_place(&job, at);
 u_run(&job);
+}
+__attribute__((visibility("default"))) void u_forward_again(const u_call *call) {
+u_forward(call->n, 0, 0, call->p, call->packed, call->pool, call->habits, call->memory);
 }
 
 static void u_backward_loop(const u_slice *s, long R, long low, long begin, long C) {
@@ -495,14 +499,15 @@ long at[4];
 u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4], .threads = n[5],
   .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits,
   .at = at, .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_backward_pack, .run = u_backward_rows,
-  .total = u_backward_total};
+  .total = u_backward_total}; (void)u_backward_total;
 if (job.T <= 0 || job.B <= 0) return;
 if (job.kept) {
 const float *c4 = job.p[0]; (void)c4;
 const float *c2 = job.p[1]; (void)c2;
-if (job.kept >> 0 & 1 && !(u_pack_holds_f(15, 5, c4 + 0 + 0 * 0L, 5, 1, packed[0]))) job.kept &= ~(1UL << 0);
-if (job.kept >> 1 & 1 && !(u_pack_holds_f(15, 3, c2 + 0 + 0 * 0L, 3, 1, packed[1]))) job.kept &= ~(1UL << 1);
+if (job.kept >> 0 & 1 && !(u_pack_holds_f(15, 5, c4 + 0 + 0 * 0L, 5, 1, (const float *)packed[0] + 0 * u_packed_size_f(15, 5)))) job.kept &= ~(1UL << 0);
+if (job.kept >> 1 & 1 && !(u_pack_holds_f(15, 3, c2 + 0 + 0 * 0L, 3, 1, (const float *)packed[1] + 0 * u_packed_size_f(15, 3)))) job.kept &= ~(1UL << 1);
 }
+if (job.kept == 3UL && 2 <= 63) job.pack = 0;
 u_backward_place(&job, at);
 u_run(&job);
 }
