@@ -54,7 +54,7 @@ class Compiled:
         if parts.first:
             evaluate(plan.graph, parts.first, values, rows, state[0].device)
         first = call.wide(state)
-        last = [torch.empty(leaf.shape, dtype=leaf.dtype) for leaf in first]
+        last = [torch.empty(leaf.shape, dtype=leaf.dtype, device=CPU) for leaf in first]
         other = first if run.restart is None else call.wide(reset)
         spare = first if run.valid is None else call.wide(leaves(run.spare_state))
         block = MEMORY.take(_end(self.block, rows)) if self.block else None
@@ -84,11 +84,13 @@ class Compiled:
         carried: list[Tensor] = []
         for k in kernel.carried:
             given, dtype = adjoint[k], call.widths[k]
-            first = torch.zeros(shapes[k].shape, dtype=dtype) if given is None else _contiguous(given.to(dtype))
-            d_state[k] = last = torch.empty(shapes[k].shape, dtype=dtype)
+            first = (
+                torch.zeros(shapes[k].shape, dtype=dtype, device=CPU) if given is None else _contiguous(given.to(dtype))
+            )
+            d_state[k] = last = torch.empty(shapes[k].shape, dtype=dtype, device=CPU)
             other = last
             if run.restart is not None:
-                d_reset[k] = other = torch.zeros(shapes[k].shape, dtype=dtype)
+                d_reset[k] = other = torch.zeros(shapes[k].shape, dtype=dtype, device=CPU)
             carried += [first, last, other, first]
         call(values, run, carried, job.threads, self.block, block)
         evaluate(plan.graph, kernel.parts.last, values, rows, device)
@@ -200,11 +202,13 @@ class _Call:
             if place.index in where:
                 pointers.append(where[place.index])
                 continue
-            made = torch.empty((rows, *place.features), dtype=place.dtype)
+            made = torch.empty((rows, *place.features), dtype=place.dtype, device=CPU)
             pointers.append(made.data_ptr())
             values[place.index] = made.movedim(0, place.axis) if place.axis else made
         for i, shape, dtype in self.totals:
-            values[i] = made = torch.empty(shape, dtype=dtype) if rows else torch.zeros(shape, dtype=dtype)
+            values[i] = made = (
+                torch.empty(shape, dtype=dtype, device=CPU) if rows else torch.zeros(shape, dtype=dtype, device=CPU)
+            )
             pointers.append(made.data_ptr())
         pointers += [tensor.data_ptr() for tensor in carried]
         valid = None if run.valid is None else _contiguous(run.valid)
@@ -221,6 +225,7 @@ class _Call:
         )
 
 
+CPU = torch.device("cpu")  # whatever the default device
 _NUMBERS = ctypes.c_long * 7
 
 
