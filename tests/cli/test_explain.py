@@ -134,7 +134,7 @@ def test_the_source_of_ones_own_is_nothing_but_c(main, own):
     code, shown, errors = main("explain", f"{own}:Leaky", "--stage", "source")
     assert (code, errors) == (0, "")
     assert shown.startswith("/* Leaky(")
-    assert shown.count("u_forward(") == 1
+    assert shown.count("void u_forward(const long") == 1
     assert prelude() not in shown
     whole = main("explain", f"{own}:Leaky", "--stage", "source", "--whole")[1]
     assert prelude() in whole
