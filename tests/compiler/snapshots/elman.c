@@ -136,12 +136,13 @@ u_job job = {.T = n[0], .B = n[1], .threads = n[5], .kept = n[6], .packed = pack
   .habits = habits};
 return job.T > 0 && job.B > 0 ? u_forward_place(&job, at) + 64 : 0;
 }
-__attribute__((visibility("default"))) void u_forward(const long *n, const unsigned char *valid, const unsigned char *restart, void **p,
-    void **packed, const u_pool *pool, const u_habits *habits, char *memory) {
+__attribute__((visibility("default"))) void u_forward(const long *n, const unsigned char *valid, const unsigned char *restart,
+    void **p, void **packed, const u_pool *pool, const u_habits *habits, char *memory) {
 long at[4];
 u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4], .threads = n[5],
-  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits,
-  .at = at, .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_forward_pack, .run = u_forward_rows,
+  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool,
+  .habits = habits, .at = at,
+  .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_forward_pack, .run = u_forward_rows,
   .total = 0}; (void)u_forward_total;
 if (job.T <= 0 || job.B <= 0) return;
 if (job.kept) {
@@ -299,12 +300,13 @@ u_job job = {.T = n[0], .B = n[1], .threads = n[5], .kept = n[6], .packed = pack
   .habits = habits};
 return job.T > 0 && job.B > 0 ? u_backward_place(&job, at) + 64 : 0;
 }
-__attribute__((visibility("default"))) void u_backward(const long *n, const unsigned char *valid, const unsigned char *restart, void **p,
-    void **packed, const u_pool *pool, const u_habits *habits, char *memory) {
+__attribute__((visibility("default"))) void u_backward(const long *n, const unsigned char *valid, const unsigned char *restart,
+    void **p, void **packed, const u_pool *pool, const u_habits *habits, char *memory) {
 long at[3];
 u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4], .threads = n[5],
-  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits,
-  .at = at, .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_backward_pack, .run = u_backward_rows,
+  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool,
+  .habits = habits, .at = at,
+  .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_backward_pack, .run = u_backward_rows,
   .total = u_backward_total}; (void)u_backward_total;
 if (job.T <= 0 || job.B <= 0) return;
 if (job.kept) {

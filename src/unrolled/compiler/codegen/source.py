@@ -11,9 +11,10 @@ from ..graph import Graph
 from ..operations import PRODUCTS, VIEWS
 from ..plan import Plan
 from .contract import Kernel, Parts, Source
-from .expression import SUFFIXES, c_type, is_short, sequence_type
+from .entry import Entry, declared, terms_of, write_totals
+from .expression import c_type, is_short, sequence_type
 from .loop import ARGUMENTS, Loop
-from .parts import split, total_of
+from .parts import split
 from .prelude import prelude
 from .products import Packs
 from .writer import Array, Writer
@@ -71,7 +72,7 @@ def _direction(
         _Part(f"u_{name}_after", Writer(graph, parts.after, packs, passed)),
     ]
     every = (parts.before, parts.loop, parts.after)
-    read = [*(i for part in every for i in part.reads), *(i for total in parts.totals for i in _terms(graph, total))]
+    read = [*(i for part in every for i in part.reads), *(i for total in parts.totals for i in terms_of(graph, total))]
     kernel = Kernel(
         name,
         parts,
@@ -90,8 +91,8 @@ def _direction(
     pieces = [
         *(text.write(pointers, arrays) for text in written),
         _rows(name, written, loop, pointers, arrays, blanks),
-        _totals(graph, name, pointers, kernel),
-        _entry(graph, name, pointers, kernel, packs, arrays, work),
+        write_totals(graph, name, pointers, kernel),
+        Entry(graph, kernel, pointers, packs, arrays, work).write(),
     ]
     return "\n".join(pieces), kernel
 
@@ -130,14 +131,6 @@ def _pointers(graph: Graph, kernel: Kernel, carried: Sequence[int]) -> dict[str,
     return {name: (kind, place) for place, (name, kind) in enumerate(names)}
 
 
-def _declared(used: set[str], pointers: dict[str, tuple[str, int]]) -> list[str]:
-    return [
-        f"{kind} *restrict {argument} = job->p[{place}]; (void){argument};"
-        for argument, (kind, place) in pointers.items()
-        if argument in used
-    ]
-
-
 @dataclass(frozen=True)
 class _Part:
     """The function of one part: all rows of a slice, some steps of time."""
@@ -155,7 +148,7 @@ class _Part:
         part = self.writer.part
         used = {*(f"c{i}" for i in part.constants), *(f"q{i}" for i in (*part.reads, *part.writes))}
         used |= set(self.loop.arguments()) if self.loop else set()
-        lines = ["u_job *job = s->job;", "const long B = job->B; (void)B;", *_declared(used, pointers)]
+        lines = ["u_job *job = s->job;", "const long B = job->B; (void)B;", *declared(used, pointers)]
         for array in self.arrays():
             lines.append(
                 f"{array.kind} *restrict {array.name} = (void *)(s->scratch + job->at[{arrays.index(array)}]);"
@@ -181,7 +174,7 @@ def _rows(
     body = [
         "u_job *job = s->job;",
         "const long T = job->T;",
-        *_declared(used, pointers),
+        *declared(used, pointers),
         *(
             f"{array.kind} *restrict {array.name} = (void *)(s->scratch + job->at[{arrays.index(array)}]);"
             for array in states
@@ -203,124 +196,3 @@ def _rows(
     body += ["}", *loop.finish()]
     text = "\n".join("  " + line for line in body)
     return f"static void u_{name}_rows(const u_slice *s) {{\n{text}\n}}\n"
-
-
-def _terms(graph: Graph, total: int) -> tuple[int, ...]:
-    found = total_of(graph, total)
-    assert found is not None
-    return found
-
-
-def _totals(graph: Graph, name: str, pointers: dict[str, tuple[str, int]], kernel: Kernel) -> str:
-    """The function that sums over all rows: each thread some rows of every result."""
-    used = {f"t{i}" for i in kernel.totals} | {f"q{i}" for total in kernel.totals for i in _terms(graph, total)}
-    lines = ["const long rows = job->T * job->B; (void)rows; (void)me; (void)team;", *_declared(used, pointers)]
-    lines.append("void *workspace = job->memory + job->totals + me * job->workspace; (void)workspace;")
-    for total in kernel.totals:
-        s, terms = SUFFIXES[graph.nodes[total].dtype], _terms(graph, total)
-        m = graph.row_size(terms[0])
-        share = f"u_share({m}, me, team), u_share({m}, me + 1, team)"
-        if len(terms) == 1:
-            lines.append(f"u_total_rows{s}(rows, {m}, q{terms[0]}, {m}, t{total}, {share});")
-        else:
-            n = graph.row_size(terms[1])
-            lines.append(f"u_total{s}(rows, {m}, {n}, q{terms[0]}, {m}, q{terms[1]}, {n}, t{total}, {n},")
-            lines.append(f"  {share}, workspace);")
-    text = "\n".join("  " + line for line in lines)
-    return f"static void u_{name}_total(u_job *job, long me, long team) {{\n{text}\n}}\n"
-
-
-def _entry(
-    graph: Graph,
-    name: str,
-    pointers: dict[str, tuple[str, int]],
-    kernel: Kernel,
-    packs: Packs,
-    arrays: list[Array],
-    work: int,
-) -> str:
-    """How much memory a call needs, and the call."""
-    weights = [
-        f"{kind} *c{i} = job->p[{place}]; (void)c{i};"
-        for i in _unique(kernel.packed)
-        for kind, place in [pointers[f"c{i}"]]
-    ]
-    sizes = [
-        f"at[{k}] = size; size += U_ROUND_UP({array.size}L * {'rows' if array.once else 'rows * job->chunk'} * "
-        f"(long)sizeof({array.kind}));"
-        for k, array in enumerate(arrays)
-    ]
-    places = [
-        f"if (!job->packed[{k}]) {{ job->packed[{k}] = job->memory + size; size += U_ROUND_UP({pack.size}); }}"
-        for k, pack in enumerate(packs.found)
-    ]
-    workspaces = [
-        f"U_ROUND_UP(u_total_workspace{SUFFIXES[graph.nodes[i].dtype]}({graph.row_size(terms[1])}) * "
-        f"(long)sizeof({c_type(graph.nodes[i])}))"
-        for i in kernel.totals
-        if len(terms := _terms(graph, i)) == 2
-    ]
-    holds = [
-        f"if (job.kept >> {k} & 1 && !({pack.holds.format(packed=f'packed[{k}]')})) job.kept &= ~(1UL << {k});"
-        for k, pack in enumerate(packs.found)
-        if k < KEPT
-    ]
-    sizes_of_packs = [f"sizes[{k}] = {pack.size};" for k, pack in enumerate(packs.found)]
-    text = [
-        f"static void u_{name}_pack(u_job *job, long me, long team) {{ (void)job; (void)me; (void)team;",
-        *weights,
-        *(
-            f"if (!(job->kept >> {k} & 1)) {pack.statement.format(packed=f'job->packed[{k}]')}"
-            for k, pack in enumerate(packs.found)
-        ),
-        "}",
-        f"static long u_{name}_place(u_job *job, long *at) {{ (void)at;",
-        f"u_schedule(job, {work}.0);",
-        "const long rows = job->slice; long size = 0; (void)rows;",
-        *sizes,
-        "job->scratch = size;",
-        "size *= job->together ? 1 : job->threads;",
-        *places,
-        "job->workspace = 0;",
-        *(f"u_at_least(&job->workspace, {size});" for size in workspaces),
-        "job->totals = size;",
-        "return size + job->threads * job->workspace;",
-        "}",
-        f"{EXPORTED} void u_{name}_packed(long *sizes) {{ (void)sizes;",
-        *sizes_of_packs,
-        "}",
-        f"{EXPORTED} long u_{name}_memory(const long *n, const u_habits *habits) {{",
-        f"long at[{max(len(arrays), 1)}]; void *packed[{max(len(packs.found), 1)}] = {{0}};",
-        "u_job job = {.T = n[0], .B = n[1], .threads = n[5], .kept = n[6], .packed = packed,",
-        "  .habits = habits};",
-        f"return job.T > 0 && job.B > 0 ? u_{name}_place(&job, at) + 64 : 0;",
-        "}",
-        f"{EXPORTED} void u_{name}(const long *n, const unsigned char *valid, const unsigned char *restart, void **p,",
-        "    void **packed, const u_pool *pool, const u_habits *habits, char *memory) {",
-        f"long at[{max(len(arrays), 1)}];",
-        "u_job job = {.T = n[0], .B = n[1], .reverse = n[2], .window = n[3], .done = n[4], .threads = n[5],",
-        "  .kept = n[6], .valid = valid, .restart = restart, .p = p, .packed = packed, .pool = pool, .habits = habits,",
-        f"  .at = at, .memory = (char *)U_ROUND_UP((uintptr_t)memory), .pack = u_{name}_pack, .run = u_{name}_rows,",
-        f"  .total = {f'u_{name}_total' if kernel.totals else 0}}}; (void)u_{name}_total;",
-        "if (job.T <= 0 || job.B <= 0) return;",
-        *(["if (job.kept) {", *_for_job(weights), *holds, "}"] if holds else []),
-        f"if (job.kept == {(1 << min(len(packs.found), KEPT)) - 1}UL && {len(packs.found)} <= {KEPT}) job.pack = 0;",
-        f"u_{name}_place(&job, at);",
-        "u_run(&job);",
-        "}",
-        *(AGAIN if name == "forward" else ()),
-    ]
-    return "\n".join(text) + "\n"
-
-
-def _for_job(lines: list[str]) -> list[str]:
-    return [line.replace("job->", "job.") for line in lines]
-
-
-AGAIN = (
-    '__attribute__((visibility("default"))) void u_forward_again(const u_call *call) {',
-    "u_forward(call->n, 0, 0, call->p, call->packed, call->pool, call->habits, call->memory);",
-    "}",
-)
-KEPT = 63  # so many packs may be kept between calls: the bits of a number
-EXPORTED = '__attribute__((visibility("default")))'
