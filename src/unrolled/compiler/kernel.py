@@ -202,7 +202,11 @@ class _Call:
             if place.index in where:
                 pointers.append(where[place.index])
                 continue
-            made = torch.empty((rows, *place.features), dtype=place.dtype, device=CPU)
+            shape = (rows, *place.features)
+            if run.passing:
+                made = MEMORY.take(rows * place.size).view(place.dtype).view(shape)
+            else:
+                made = torch.empty(shape, dtype=place.dtype, device=CPU)
             pointers.append(made.data_ptr())
             values[place.index] = made.movedim(0, place.axis) if place.axis else made
         for i, shape, dtype in self.totals:

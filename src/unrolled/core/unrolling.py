@@ -32,6 +32,7 @@ class Unrolling:
     reverse: bool
     truncated_bptt_steps: int | None
     done: int = 0  # steps of the same sequence that were run before these, in the order of processing
+    passing: bool = False  # whether who gets the outputs, and the gradients of x, copies them at once
 
     def times(self) -> range:
         """The time steps in the order in which they are processed."""

@@ -23,7 +23,7 @@ def run_checkpointed(
         for part in chunks(run, every):
 
             def again(x: Tree | None, state: Tree, part: Unrolling = part) -> tuple[Tree, Tree]:
-                return backend(replace(part, x=x, state=state))
+                return backend(replace(part, x=x, state=state, passing=True))
 
             # x and state are arguments because from them it learns whose random state to put back
             output, state = checkpoint(again, part.x, state, use_reentrant=False)
