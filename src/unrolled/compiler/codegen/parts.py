@@ -8,7 +8,7 @@ has no rows or no C and stands before the loop, and *last* what has none and sta
 import torch
 
 from ..graph import Graph, ancestors
-from ..operations import MADE, POINTWISE, PRODUCTS, RANDOM, REDUCTIONS, VIEWS
+from ..operations import MADE, POINTWISE, PRODUCTS, REDUCTIONS, VIEWS
 from ..plan import Direction, never_stored, pulled, read_by
 from .contract import Part, Parts
 
@@ -26,9 +26,7 @@ def split(graph: Graph, direction: Direction) -> Parts:
         can[index] = node.op in WRITTEN and _by_row(graph, index) and all(operands)
     first = _first(graph, set(direction.before), can)
     last = _last(graph, set(direction.after), can)
-    late = _late(graph, first, ({*direction.before} - first) | {*direction.loop} | ({*direction.after} - last))
-    first, last = first - late, last | late
-    rows_before, rows_after = set(direction.before) - first - last, set(direction.after) - last
+    rows_before, rows_after = set(direction.before) - first, set(direction.after) - last
     handed = {*direction.results}
     last |= {index for index in handed & (rows_before | rows_after) if never_stored(graph, index)}
     last |= pulled(graph, last, outer - first)
@@ -77,16 +75,6 @@ def _first(graph: Graph, before: set[int], can: dict[int, bool]) -> set[int]:
     """What has no rows or no C, and what that needs."""
     alone = {index for index in before if not can[index] or not graph.is_rows(index)}
     return ancestors(graph, alone, stop=lambda index: index not in before) & before
-
-
-def _late(graph: Graph, first: set[int], kernel: set[int]) -> set[int]:
-    """What stands before the loop and the kernel does not need: sums over all rows of what is known before it.
-
-    Random numbers are drawn where they stand, in the order of the step.
-    """
-    drawn = {index for index in first if graph.nodes[index].op in RANDOM}
-    needed = (read_by(graph, kernel) & first) | drawn
-    return first - ancestors(graph, needed, stop=lambda index: index not in first)
 
 
 def _last(graph: Graph, after: set[int], can: dict[int, bool]) -> set[int]:
