@@ -121,3 +121,11 @@ def test_the_source_is_c(tmp_path):
             [compiler, "-std=gnu11", "-fsyntax-only", name], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert ended.returncode == 0, ended.stderr
+
+
+def test_the_source_in_bfloat16_has_a_prelude_of_its_own():
+    part = explain(cells.LSTM(I, H).bfloat16(), stage="source")
+    whole = explain(cells.LSTM(I, H).bfloat16(), stage="source", whole=True)
+    assert "u_shared_product_h(" in part.facts.text
+    assert prelude(bfloat16=True) not in str(part)
+    assert prelude(bfloat16=True) in str(whole)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ..compiler.codegen.contract import Kernel, Part, Source
 from ..compiler.codegen.parts import total_of
-from ..compiler.codegen.prelude import prelude
+from ..compiler.codegen.prelude import without_prelude
 from ..compiler.graph import Graph, ancestors
 from ..compiler.plan import Plan
 from ..compiler.stored import Known
@@ -67,8 +67,8 @@ class Gatherer:
         if source.backward is not None:
             backward = self._direction(source.backward, graph.d_new_state)
             parts = source.backward.parts
-            inner = (parts.before, parts.loop, parts.after)
-            done = {*parts.first, *(index for part in inner for index in part.nodes), *parts.totals, *parts.last}
+            by_kernel = (index for part in parts.of_kernel for index in part.nodes)
+            done = {*parts.first, *by_kernel, *parts.totals, *parts.last}
             again = self.named.operations(sorted(done & self._forward_nodes()))
         saved = plan.saved if backward is not None else ()
         kept = tuple(self._kept(index) for index in saved if graph.is_rows(index))
@@ -77,10 +77,9 @@ class Gatherer:
 
     def source_facts(self, source: Source, *, whole: bool) -> SourceFacts:
         """The generated C, without the hand-written C before it unless ``whole``."""
-        before = prelude()
-        assert source.text.startswith(before)
-        text = source.text if whole else source.text[len(before) :].lstrip("\n")
-        return SourceFacts(self.name, before.count("\n"), whole, text)
+        own = without_prelude(source.text)
+        lines = source.text.count("\n") - own.count("\n")
+        return SourceFacts(self.name, lines, whole, source.text if whole else own.lstrip("\n"))
 
     def _forward_nodes(self) -> set[int]:
         return ancestors(self.graph, [*self.graph.output, *self.graph.new_state])

@@ -25,6 +25,11 @@ class Parts:
     last: tuple[int, ...]
     outside: tuple[int, ...]  # what somebody else reads: torch's part, the backward half, the caller
 
+    @property
+    def of_kernel(self) -> tuple[Part, Part, Part]:
+        """The parts that have a function, in the order in which they run."""
+        return self.before, self.loop, self.after
+
 
 @dataclass(frozen=True)
 class Kernel:

@@ -6,6 +6,7 @@ the loop, the loop, and the values after it. A fourth calls them in turn until t
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..graph import Graph
 from ..operations import PRODUCTS, VIEWS
@@ -18,6 +19,8 @@ from .parts import split
 from .prelude import prelude
 from .products import Packs
 from .writer import Array, Writer
+
+Thing = TypeVar("Thing")
 
 
 def generate(plan: Plan) -> Source:
@@ -58,7 +61,7 @@ def _direction(
     packs = Packs()
     seen = [index for index in before if index is not None]
     passed = _passed(parts)
-    makes = _unique(i for part in (parts.before, parts.loop, parts.after) for i in part.writes if i not in passed)
+    makes = _unique(i for part in parts.of_kernel for i in part.writes if i not in passed)
     results = [after[k] for k, index in enumerate(before) if index is not None]
     loop = Loop(
         Writer(graph, parts.loop, packs, passed, seen, {index for index in results if index is not None}),
@@ -71,22 +74,22 @@ def _direction(
         _Part(f"u_{name}_loop", loop.writer, loop),
         _Part(f"u_{name}_after", Writer(graph, parts.after, packs, passed)),
     ]
-    every = (parts.before, parts.loop, parts.after)
-    read = [*(i for part in every for i in part.reads), *(i for total in parts.totals for i in terms_of(graph, total))]
+    read = [i for part in parts.of_kernel for i in part.reads]
+    read += [i for total in parts.totals for i in terms_of(graph, total)]
     kernel = Kernel(
         name,
         parts,
-        constants=_unique(i for part in every for i in part.constants),
+        constants=_unique(i for part in parts.of_kernel for i in part.constants),
         reads=_unique(i for i in read if i not in makes and i not in passed),
         makes=makes,
         totals=parts.totals,
-        passed=tuple(passed),
+        passed=passed,
         carried=tuple(k for k, index in enumerate(before) if index is not None),
         packed=tuple(pack.constant for pack in packs.found),
     )
     written = [text for text in texts if text.writer.part.writes or text.loop]
     pointers = _pointers(graph, kernel, seen)
-    arrays = _unique_arrays([array for text in written for array in text.arrays()])
+    arrays = list(_unique(array for text in written for array in text.arrays()))
     blanks = [(i, graph.row_size(i), sequence_type(graph.nodes[i])) for i in makes] if drops else None
     pieces = [
         *(text.write(pointers, arrays) for text in written),
@@ -99,8 +102,7 @@ def _direction(
 
 def _passed(parts: Parts) -> tuple[int, ...]:
     """What one part of the kernel writes for another and nobody else reads."""
-    every = (parts.before, parts.loop, parts.after)
-    written = {index for part in every for index in part.writes}
+    written = {index for part in parts.of_kernel for index in part.writes}
     return tuple(sorted(index for index in written if index not in parts.outside))
 
 
@@ -113,12 +115,13 @@ def _may_drop(graph: Graph, ways: list[Parts]) -> bool:
     return all(graph.nodes[index].op in {*VIEWS, *PRODUCTS, "sum"} for index in of_rows)
 
 
-def _unique(indices: Iterable[int]) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(indices))
+def _unique(things: Iterable[Thing]) -> tuple[Thing, ...]:
+    return tuple(dict.fromkeys(things))
 
 
-def _unique_arrays(arrays: list[Array]) -> list[Array]:
-    return list(dict.fromkeys(arrays))
+def _placed(array: Array, arrays: list[Array]) -> str:
+    """An array as a variable: where it lies in the scratch of the slice."""
+    return f"{array.kind} *restrict {array.name} = (void *)(s->scratch + job->at[{arrays.index(array)}]);"
 
 
 def _pointers(graph: Graph, kernel: Kernel, carried: Sequence[int]) -> dict[str, tuple[str, int]]:
@@ -149,11 +152,7 @@ class _Part:
         used = {*(f"c{i}" for i in part.constants), *(f"q{i}" for i in (*part.reads, *part.writes))}
         used |= set(self.loop.arguments()) if self.loop else set()
         lines = ["u_job *job = s->job;", "const long B = job->B; (void)B;", *declared(used, pointers)]
-        for array in self.arrays():
-            lines.append(
-                f"{array.kind} *restrict {array.name} = (void *)(s->scratch + job->at[{arrays.index(array)}]);"
-                f" (void){array.name};"
-            )
+        lines += [f"{_placed(array, arrays)} (void){array.name};" for array in self.arrays()]
         lines += self.loop.body() if self.loop else self.writer.body()
         text = "\n".join("  " + line for line in lines)
         return f"static void {self.name}(const u_slice *s, long R, long low, long begin, long C) {{\n{text}\n}}\n"
@@ -175,10 +174,7 @@ def _rows(
         "u_job *job = s->job;",
         "const long T = job->T;",
         *declared(used, pointers),
-        *(
-            f"{array.kind} *restrict {array.name} = (void *)(s->scratch + job->at[{arrays.index(array)}]);"
-            for array in states
-        ),
+        *(_placed(array, arrays) for array in states),
         *loop.start(),
         "for (long chunk = 0; chunk < job->chunks; chunk++) {",
         f"const long place = {'chunk' if name == 'forward' else 'job->chunks - 1 - chunk'};",

@@ -117,7 +117,7 @@ class Writer:
         return "q" if self._is_sequence(index) and not self.in_loop else "r"
 
     def _convert(self, index: int, statement: str) -> tuple[str, ...]:
-        """A statement for element ``to`` of the array and ``from`` of the sequence, whatever the row."""
+        """A statement for every element ``j`` of every row."""
         n = self.size(index)
         return tuple(self._rows([f"for (long j = u_from(s, {n}); j < u_to(s, {n}); j++) {{", statement, "}"]))
 

@@ -18,6 +18,15 @@ def prelude(bfloat16: bool = False) -> str:
     )
 
 
+def without_prelude(text: str) -> str:
+    """What of a kernel's source is its own."""
+    for bfloat16 in (False, True):
+        before = prelude(bfloat16)
+        if text.startswith(before):
+            return text.removeprefix(before)
+    raise AssertionError("expected a source that begins with the prelude")
+
+
 def _products(real: str, suffix: str) -> str:
     lanes = {"u_LANES": f"U_LANES_{suffix.upper()}", "u_FMA": f"U_FMA_{suffix.upper()}"}
     return _for_type(real, real, real, suffix, REALS, lanes)
