@@ -12,18 +12,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
-from ..core import Step, Tree, UnrolledError, Unrolling, UnsupportedStep, leaves
+from ..core import Step, Tree, UnrolledError, Unrolling, UnsupportedStep
+from .context import check_context, is_plain_context
 from .fingerprint import Reading, digest_of, read
 from .fingerprint_recall import Recalled, read_again, recall
 from .function import Engine, Job, apply
 from .interpret import Interpreter
 from .recent import Recent
-from .runtime import thread_count
+from .runtime import settings, thread_count
 from .stored import Known, find, store
-
-SETTINGS = ("UNROLLED_CACHE", "UNROLLED_ISA", "CC", "PATH", "HOME", "XDG_CACHE_HOME")
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def run_planned(step: Step, run: Unrolling, *, compiled: bool) -> tuple[Tree, Tr
         noted = recalled.notes.get(_marks(run, compiled))
         if noted is not None:
             return _apply(step, run, *noted)
-    _check_context(run, compiled)
+    check_context(run, compiled)
     reading: Reading | Recalled | None = recalled
     if reading is None:
         reading, recalled = read_again(step)
@@ -96,20 +94,20 @@ def _look_up(key: Hashable, step: Step, run: Unrolling, reading: Reading, *, com
     try:
         found = _find_or_build(step, run, reading, compiled=compiled)
     except UnsupportedStep as reason:
-        _CACHE.put(key, Refused(_bare(reason), _settings()))
+        _CACHE.put(key, Refused(_bare(reason), settings()))
         raise
     except (UnrolledError, MemoryError):
         raise
     except Exception as error:
         failed = UnsupportedStep(f"the compiler failed on this step, {type(error).__name__}: {error}")
-        _CACHE.put(key, Refused(failed, _settings()))
+        _CACHE.put(key, Refused(failed, settings()))
         raise UnsupportedStep(*failed.args) from error
     _CACHE.put(key, found)
     return found
 
 
 def _raise_if_refused(found: Planned | Refused | None) -> None:
-    if isinstance(found, Refused) and found.settings == _settings():
+    if isinstance(found, Refused) and found.settings == settings():
         raise UnsupportedStep(*found.reason.args) from found.reason.__cause__
 
 
@@ -185,32 +183,6 @@ def _structure(tree: Tree, skip: int) -> Hashable:
         kind = type(tree)
         return (f"{kind.__module__}.{kind.__qualname__}", *(_structure(child, skip) for child in tree))
     return (tuple(tree.shape[skip:]), str(tree.dtype), str(tree.device), tree.requires_grad)
-
-
-def _settings() -> Hashable:
-    return tuple(os.environ.get(name) for name in SETTINGS)
-
-
-def is_plain_context() -> bool:
-    """Whether no context is entered that may have to be refused."""
-    return (
-        torch._C._functorch.peek_interpreter_stack() is None
-        and forward_ad._current_level < 0
-        and not torch._C._is_any_autocast_enabled()
-    )
-
-
-def _check_context(run: Unrolling, compiled: bool) -> None:
-    """Refuse the contexts in which one operation on the whole sequence would not be what the step is."""
-    if torch._C._functorch.peek_interpreter_stack() is not None:
-        raise UnsupportedStep("torch.func transforms (grad, vmap, jvp): only backend='reference' runs under them.")
-    if forward_ad._current_level >= 0:
-        raise UnsupportedStep("forward-mode automatic differentiation: only backend='reference' runs under it.")
-    device = leaves(run.state)[0].device.type
-    if compiled and device != "cpu":
-        raise UnsupportedStep(f"kernels run on the CPU; the state is on {device}. Use backend='plan' or 'reference'.")
-    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
-        raise UnsupportedStep("autocast: only backend='reference' runs under it. Use bfloat16 tensors instead.")
 
 
 _CACHE: Recent[Planned | Refused] = Recent(256)

@@ -1,6 +1,6 @@
 """Run a plan with torch, operation by operation: what a kernel must equal, and the phases around its loop."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,15 +17,28 @@ if TYPE_CHECKING:
 Values = dict[int, Any]
 
 
-def evaluate(graph: Graph, order: Iterable[int], values: Values, rows: int, device: torch.device) -> None:
+def evaluate(
+    graph: Graph,
+    order: Iterable[int],
+    values: Values,
+    rows: int,
+    device: torch.device,
+    products: Mapping[str, Callable[..., Any]] = PRODUCTS,
+) -> None:
     """Compute these nodes, in this order, where the batch has this number of rows; adds to ``values``."""
     for index in order:
         if index not in values:
             node = graph.nodes[index]
-            values[index] = compute(node, values, resize(node.shape, graph.batch, rows), device)
+            values[index] = compute(node, values, resize(node.shape, graph.batch, rows), device, products)
 
 
-def compute(node: Node, values: Mapping[int, Any], shape: tuple[int, ...], device: torch.device) -> Any:
+def compute(
+    node: Node,
+    values: Mapping[int, Any],
+    shape: tuple[int, ...],
+    device: torch.device,
+    products: Mapping[str, Callable[..., Any]] = PRODUCTS,
+) -> Any:
     """The value of one node, whose operands are known, in this shape."""
     args = tuple(_operand(arg, values) for arg in node.args)
     op = node.op
@@ -36,7 +49,7 @@ def compute(node: Node, values: Mapping[int, Any], shape: tuple[int, ...], devic
     if op in VIEWS:
         return VIEWS[op](*args)
     if op in PRODUCTS:
-        return PRODUCTS[op](*args)
+        return products[op](*args)
     if op in REDUCTIONS:
         return REDUCTIONS[op](*args, node.dtype)
     if op == "cat":

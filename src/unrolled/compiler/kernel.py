@@ -15,8 +15,10 @@ from torch import Tensor
 from ..core import Unrolling, leaves
 from .codegen.contract import Kernel, Source
 from .function import Job
+from .gemm import matrix_product
 from .graph import Graph
 from .interpret import Values, evaluate
+from .operations import PRODUCTS
 from .plan import Plan, read_by
 from .runtime import MEMORY, load, pool
 
@@ -52,7 +54,7 @@ class Compiled:
         call, parts = self.forwards, self.source.forward.parts
         rows = run.steps * run.batch_size
         if parts.first:
-            evaluate(plan.graph, parts.first, values, rows, state[0].device)
+            evaluate(plan.graph, parts.first, values, rows, state[0].device, _PRODUCTS)
         first = call.wide(state)
         last = [torch.empty(leaf.shape, dtype=leaf.dtype, device=CPU) for leaf in first]
         other = first if run.restart is None else call.wide(reset)
@@ -61,7 +63,7 @@ class Compiled:
         carried = [leaf for column in zip(first, last, other, spare, strict=True) for leaf in column]
         call(values, run, carried, job.threads, self.block, block)
         if parts.last:
-            evaluate(plan.graph, parts.last, values, rows, state[0].device)
+            evaluate(plan.graph, parts.last, values, rows, state[0].device, _PRODUCTS)
         kept = [] if block is None else [block]
         return call.narrow(last), [*kept, *(values[index] for index in self.apart)]
 
@@ -78,7 +80,7 @@ class Compiled:
         values.update(zip(self.apart, kept, strict=True))
         if block is not None:
             self._see(plan.graph, kernel, values, block, rows)
-        evaluate(plan.graph, kernel.parts.first, values, rows, device)
+        evaluate(plan.graph, kernel.parts.first, values, rows, device, _PRODUCTS)
         d_state: list[Tensor | None] = [None] * len(adjoint)
         d_reset: list[Tensor | None] = [None] * len(adjoint)
         carried: list[Tensor] = []
@@ -93,7 +95,7 @@ class Compiled:
                 d_reset[k] = other = torch.zeros(shapes[k].shape, dtype=dtype, device=CPU)
             carried += [first, last, other, first]
         call(values, run, carried, job.threads, self.block, block)
-        evaluate(plan.graph, kernel.parts.last, values, rows, device)
+        evaluate(plan.graph, kernel.parts.last, values, rows, device, _PRODUCTS)
         return call.narrow(d_state), call.narrow(d_reset)
 
     def _see(self, graph: Graph, kernel: Kernel, values: Values, block: Tensor, rows: int) -> None:
@@ -229,6 +231,7 @@ class _Call:
         )
 
 
+_PRODUCTS = {**PRODUCTS, "mm": matrix_product}
 CPU = torch.device("cpu")  # whatever the default device
 _NUMBERS = ctypes.c_long * 7
 

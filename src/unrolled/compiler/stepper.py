@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from ..core import Step, Tree, Unrolling, leaves
-from .engine import Planned, is_plain_context, noted
+from .context import is_plain_context
+from .engine import Planned, noted
 from .fingerprint_recall import Recalled
 from .fingerprint_watch import metadata_check
 from .graph import Graph

@@ -1,6 +1,5 @@
 """The output layer and its loss in one: most of the time of a model with many words is spent here."""
 
-import platform
 from typing import Any
 
 import torch
@@ -8,9 +7,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-_LARGE = 2**24  # multiplications from which oneDNN's product is worth the call
+from ..compiler.gemm import linear, product, total
+
 _PART = 2**22  # logits that are made at once where no gradient is wanted
-_ONEDNN = platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
@@ -36,7 +35,7 @@ def linear_cross_entropies(hidden: Tensor, weight: Tensor, bias: Tensor, targets
     """-log softmax(W h + c)[target] of each row (N,), without gradients; never more than some MB of logits at once."""
     rows = max(1, _PART // len(weight))
     parts = [
-        F.cross_entropy(_product(h, weight, bias), t, reduction="none")
+        F.cross_entropy(linear(h, weight, bias), t, reduction="none")
         for h, t in zip(hidden.split(rows), targets.split(rows), strict=True)
     ]
     return torch.cat(parts)
@@ -47,7 +46,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-        logs = _product(hidden, weight, bias)
+        logs = linear(hidden, weight, bias)
         torch.log_softmax(logs, 1, out=logs)
         loss = F.nll_loss(logs, targets)
         rows = torch.arange(len(targets), device=targets.device)
@@ -55,8 +54,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         d_logits[rows, targets] -= 1
         scale = 1 / len(targets)  # of what is smaller, in place of the logits' gradient
         ctx.save_for_backward(
-            _product(d_logits, weight.t()).mul_(scale) if ctx.needs_input_grad[0] else None,
-            d_logits.t() @ (hidden * scale) if ctx.needs_input_grad[1] else None,
+            product(d_logits, weight).mul_(scale) if ctx.needs_input_grad[0] else None,
+            total(d_logits, hidden).mul_(scale) if ctx.needs_input_grad[1] else None,
             d_logits.sum(0).mul_(scale) if ctx.needs_input_grad[2] else None,
         )
         return loss
@@ -68,12 +67,3 @@ class _LinearCrossEntropy(torch.autograd.Function):
         if grad.device.type != "cpu" or float(grad) != 1:  # to ask a GPU would mean to wait for it
             made = [None if part is None else part * grad for part in made]
         return (*made, None)
-
-
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """The product x W^T + c; by oneDNN where it is large, for MKL is slower on processors that are not its maker's."""
-    large = x.shape[0] * weight.numel() >= _LARGE
-    if _ONEDNN and large and x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32:
-        made: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-        return made
-    return F.linear(x, weight, bias)

@@ -9,6 +9,7 @@ from ..core import Tree
 from ..layers import Stack
 from .cross_entropy import linear_cross_entropies, linear_cross_entropy
 from .dropout import Dropout
+from .linear import Linear
 
 
 class LanguageModel(nn.Module):
@@ -54,7 +55,7 @@ class LanguageModel(nn.Module):
         self.dropout = Dropout(dropout)
         self.layers = Stack(cell, embedding_size, num_layers, dropout=dropout, residual=residual, backend=backend)
         assert self.layers.output_size is not None  # known of a stack that a factory made
-        self.output = nn.Linear(self.layers.output_size, vocabulary_size)
+        self.output = Linear(self.layers.output_size, vocabulary_size)
 
     def initial_state(self, batch_size: int) -> Tree:
         """The state before the first token of every row."""

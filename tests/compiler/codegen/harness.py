@@ -21,7 +21,7 @@ SIZE = ctypes.c_long
 
 def text() -> str:
     """Return the prelude with an exported function around every inline one."""
-    parts = ["#define U_BF16\n" + prelude()]
+    parts = [prelude(True)]
     for suffix, name in itertools.product(TYPES, UNARY):
         real = C_NAMES[suffix]
         parts.append(  # one line each: the vectoriser's report names a line
@@ -53,8 +53,8 @@ void pack_panels_S(long K, long N, const REAL *b, long sk, long sn, PACKED *pack
     u_pack_panels_S(K, N, b, sk, sn, packed, first, last);
 }
 void product_S(long C, long R, long K, long N, const REAL *a, long lda, long step_a, const PACKED *packed, REAL *c,
-               long ldc, long step_c, long accumulate) {
-    u_product_S(C, R, K, N, a, lda, step_a, packed, c, ldc, step_c, (int)accumulate);
+               long ldc, long step_c, const REAL *start) {
+    u_product_S(C, R, K, N, a, lda, step_a, packed, c, ldc, step_c, start);
 }
 long total_workspace_S(long N) { return u_total_workspace_S(N); }
 void total_S(long rows, long M, long N, const REAL *a, long lda, const REAL *b, long ldb, REAL *c, long ldc,
@@ -127,17 +127,28 @@ class Library:
         return memory[1:-1]
 
     def product(self, a, b, start=None, suffix=None, groups=1):
-        """Return a b, or start + a b, of which c is a window in NaN that must stay; in groups with a gap between."""
+        """Return a b, or a row ``start`` + a b; c is a window in NaN that must stay, in groups with a gap between."""
         suffix = suffix or suffix_of(a)
         R, K, N = *a.shape, b.shape[1]
         height = R // groups
         c = np.full((groups, height + 1, N + 3), np.nan, a.dtype)
-        if start is not None:
-            c[:, :height, :N] = start.reshape(groups, height, N)
         lda = a.strides[0] // a.itemsize
-        packed, accumulate = self.pack(b, suffix), int(start is not None)
-        steps = height * lda, c[0].size
-        self(f"product_{suffix}", groups, height, K, N, a, lda, steps[0], packed, c, N + 3, steps[1], accumulate)
+        packed, steps = self.pack(b, suffix), (height * lda, c[0].size)
+        self(
+            f"product_{suffix}",
+            groups,
+            height,
+            K,
+            N,
+            a,
+            lda,
+            steps[0],
+            packed,
+            c,
+            N + 3,
+            steps[1],
+            0 if start is None else start,
+        )
         assert np.isnan(c[:, height]).all()
         assert np.isnan(c[:, :, N:]).all()
         return c[:, :height, :N].reshape(R, N)

@@ -26,7 +26,7 @@ def test_product_of_any_shape(library):
     rows, inner, columns = [0, 1, 2, 5, 6, 7, 13], [0, 1, 2, 3, 17, 130], [0, 1, 7, 16, 33, 63, 64, 65, 128, 200]
     for R, K, N in itertools.product(rows, inner, columns):
         a, b = made(R, K, N)
-        start = np.random.default_rng(N).normal(size=(R, N)).astype(np.float32)
+        start = np.random.default_rng(N).normal(size=N).astype(np.float32)
         assert_product(library.product(a, b, suffix="h"), rounded(a), rounded(b))
         assert_product(library.product(a, b, start, suffix="h"), rounded(a), rounded(b), start)
 
@@ -78,12 +78,12 @@ def test_packing_does_not_depend_on_the_layout(library):
 def test_bits_of_a_row_do_not_depend_on_the_number_of_rows(library):
     for K, N in ((37, 7), (64, 200), (1100, 130)):
         a, b = made(300, K, N)
-        start = np.random.default_rng(7).normal(size=(300, N)).astype(np.float32)
+        start = np.random.default_rng(7).normal(size=N).astype(np.float32)
         whole, added = library.product(a, b, suffix="h"), library.product(a, b, start, suffix="h")
         for R, first in itertools.product((*range(1, 15), 63), (0, 11)):
             rows = slice(first, first + R)
             np.testing.assert_array_equal(library.product(a[rows], b, suffix="h"), whole[rows])
-            np.testing.assert_array_equal(library.product(a[rows], b, start[rows], "h"), added[rows])
+            np.testing.assert_array_equal(library.product(a[rows], b, start, "h"), added[rows])
         for groups in (2, 100, 300):
             np.testing.assert_array_equal(library.product(a, b, suffix="h", groups=groups), whole)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from unrolled.compiler.codegen.prelude import prelude
+from unrolled.compiler.codegen.prelude import gemm, prelude
 
 spec = importlib.util.spec_from_file_location("prelude_harness", Path(__file__).with_name("harness.py"))
 harness = importlib.util.module_from_spec(spec)
@@ -152,8 +152,8 @@ def test_loops_over_functions_are_vectorised(level, tmp_path):
 
 def test_unused_functions_do_not_warn(tmp_path):
     source = tmp_path / "unused.c"
-    for level, define in itertools.product(RUNNABLE, ("", "#define U_BF16\n")):
-        source.write_text(define + prelude())
+    for level, text in itertools.product(RUNNABLE, (prelude(), prelude(bfloat16=True), gemm())):
+        source.write_text(text)
         subprocess.run(harness.command(level, source, tmp_path / "unused.so"), check=True)
 
 

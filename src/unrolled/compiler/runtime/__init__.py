@@ -1,6 +1,6 @@
 """Where kernels are built, kept and started: every side effect of compiling is in this room."""
 
-from .cache import clear_cache, find_text, load, store_text
+from .cache import clear_cache, find_text, load, settings, store_text
 from .folder import cache_folder
 from .memory import MEMORY
 from .threads import parallel_entry, pool, team_size_entry, thread_count, thread_number_entry
@@ -15,6 +15,7 @@ __all__ = [
     "load",
     "parallel_entry",
     "pool",
+    "settings",
     "store_text",
     "team_size_entry",
     "thread_count",

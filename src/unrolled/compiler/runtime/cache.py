@@ -22,6 +22,7 @@ from .folder import cache_folder as where
 from .toolchain import COMMON_FLAGS, ISA_FLAGS, LIBRARIES, SUFFIX, compile_library, instruction_set, processor
 
 FORMAT = 1  # raised whenever the files or their names change
+SETTINGS = ("UNROLLED_CACHE", "UNROLLED_ISA", "CC", "PATH", "HOME", "XDG_CACHE_HOME")
 _OURS = re.compile(r"[0-9a-f]{64}(\.(c|json|lock|so|dll)|-[a-z_]+\.text)|zig")
 _KIND = re.compile(r"[a-z_]+")
 
@@ -59,6 +60,11 @@ def load(source: str) -> ctypes.CDLL:
             reason = error.strerror or str(error)
             raise UnsupportedStep(f"{folder}: cannot keep a kernel there ({reason}). {REMEDY}") from error
     return _loaded.setdefault((folder, key), library)
+
+
+def settings() -> tuple[str | None, ...]:
+    """All of the environment that decides what :func:`load` returns or raises."""
+    return tuple(os.environ.get(name) for name in SETTINGS)
 
 
 def kernel_key(source: str, isa: str) -> str:

@@ -5,17 +5,20 @@ from importlib.resources import files
 
 REALS = ("packing.h", "reals.h", "product.h", "total.h", "small.h")
 HALVES = ("packing.h", "bfloat16.h", "product.h", "total.h")
+REAL, DOUBLE = ("float", "float", "float", "f"), ("double", "double", "double", "d")
+HALF = ("float", "u_pair", "uint16_t", "h")
+"""Of each type: what a number is outside, an item, a number in an item, and the suffix of functions."""
 
 
 @cache
 def prelude(bfloat16: bool = False) -> str:
     """Return the C text; products occur in it for float, for double and, if asked for, for bfloat16."""
-    products = [_products(real, suffix) for real, suffix in (("float", "f"), ("double", "d"))]
-    halves = "#ifdef U_BF16\n" + _for_type("float", "u_pair", "uint16_t", "h", HALVES) + "#endif\n"
-    defined = ["#define U_BF16"] if bfloat16 else []
-    return "\n".join(
-        [*defined, _read("math.h"), _read("vectors.h"), *products, halves, _read("helpers.h"), _read("driver.h")]
-    )
+    products = [_for_type(*REAL, REALS), _for_type(*DOUBLE, REALS)]
+    defined = []
+    if bfloat16:
+        products.append(_for_type(*HALF, HALVES))
+        defined.append("#define U_BF16")
+    return "\n".join([*defined, _read("math.h"), _read("vectors.h"), *products, _read("helpers.h"), _read("driver.h")])
 
 
 def without_prelude(text: str) -> str:
@@ -27,15 +30,15 @@ def without_prelude(text: str) -> str:
     raise AssertionError("expected a source that begins with the prelude")
 
 
-def _products(real: str, suffix: str) -> str:
-    lanes = {"u_LANES": f"U_LANES_{suffix.upper()}", "u_FMA": f"U_FMA_{suffix.upper()}"}
-    return _for_type(real, real, real, suffix, REALS, lanes)
+def gemm() -> str:
+    """The C text of products outside a step, for all three types."""
+    return "\n".join([prelude(True), *(_for_type(*one, ("gemm.h",)) for one in (REAL, DOUBLE, HALF))])
 
 
-def _for_type(
-    real: str, item: str, packed: str, suffix: str, names: tuple[str, ...], more: dict[str, str] | None = None
-) -> str:
-    macros = {"u_real": real, "u_item": item, "u_packed": packed, "u_T(name)": f"name##_{suffix}", **(more or {})}
+def _for_type(real: str, item: str, packed: str, suffix: str, names: tuple[str, ...]) -> str:
+    macros = {"u_real": real, "u_item": item, "u_packed": packed, "u_T(name)": f"name##_{suffix}"}
+    if real == item:
+        macros |= {"u_LANES": f"U_LANES_{suffix.upper()}", "u_FMA": f"U_FMA_{suffix.upper()}"}
     defined = "".join(f"#define {name} {text}\n" for name, text in macros.items())
     undefined = "".join(f"#undef {name.partition('(')[0]}\n" for name in macros)
     return defined + "\n".join(_read(name) for name in names) + undefined

@@ -95,6 +95,12 @@ static __attribute__((unused, noinline)) void u_meet(u_job *job, long team) {
     }
 }
 
+/* How many threads run this, and which of them I am. */
+U_INLINE long u_team_size(const u_job *job) {
+    return job->threads > 1 && job->pool->parallel ? job->pool->size() : 1;
+}
+U_INLINE long u_team_place(const u_job *job) { return u_team_size(job) > 1 ? job->pool->number() : 0; }
+
 U_INLINE void u_wait(const u_slice *s) {
     if (s->team > 1) u_meet(s->job, s->team);
 }
@@ -169,7 +175,7 @@ static __attribute__((unused)) void u_blank(const u_slice *s, long low, long cou
             while (next < N && next % period * s->team / period == s->me) next += panel;                               \
             if (next > N) next = N;                                                                                    \
             u_product_##S(C, R, K, next - first, a, lda, step_a, packed + u_packed_size_##S(K, first), c + first, ldc, \
-                          step_c, 0);                                                                                  \
+                          step_c, NULL);                                                                               \
         }                                                                                                              \
     }
 /* Whether a packed weight still is what it was packed of, as far as 64 elements tell. */
@@ -211,7 +217,7 @@ static __attribute__((unused)) void u_schedule(u_job *job, double work) {
 
 static __attribute__((unused)) void u_worker(void *argument) {
     u_job *job = argument;
-    const long team = job->threads > 1 && job->pool->parallel ? job->pool->size() : 1, me = team > 1 ? job->pool->number() : 0;
+    const long team = u_team_size(job), me = u_team_place(job);
     u_slice s = {.job = job, .me = me, .team = team, .scratch = job->memory};
     if (job->pack) {
         job->pack(job, me, team);

@@ -1,7 +1,7 @@
-/* Matrix products c (+)= a b. This text is compiled once for each type, after packing.h.
+/* Matrix products c = start + a b. This text is compiled once for each type, after packing.h.
  *
  * Every element of c is one chain of multiply-adds over k = 0, 1, ..., K - 1, whatever tile computes it: a row's bits
- * do not depend on how many rows are multiplied together. A chain that accumulates starts from c's value.
+ * do not depend on how many rows are multiplied together. A chain begins with zero or with an element of `start`.
  *
  * R rows of a and c, K inner, N columns of b and c; ld* and s* are strides in elements. Below u_product, K counts
  * items.
@@ -75,17 +75,17 @@ u_NARROW_TILES(u_narrow_tile_2, 2)
 /* Up to U_TILE_ROWS rows times one panel of the given width, of which the first `columns` are stored. So many rows of c
  * as the next tile will store are fetched meanwhile. */
 U_APART void u_T(u_panel)(long rows, long K, const u_item *a, long lda, const u_item *b, long width, u_real *c,
-                          long ldc, long columns, int accumulate, long next) {
+                          long ldc, long columns, const u_real *start, long ld_start, long next) {
     u_real padded[U_TILE_ROWS * u_PANEL];
-    const u_real *start = accumulate ? c : u_T(u_zeros);
     u_real *target = c;
-    long ld_start = accumulate ? ldc : 0, ldt = ldc;
+    long ldt = ldc;
     if (columns < width) {
         target = padded;
         ldt = u_PANEL;
-        if (accumulate) {
+        if (start != u_T(u_zeros)) {
             memset(padded, 0, sizeof padded);
-            for (long r = 0; r < rows; r++) memcpy(padded + r * ldt, c + r * ldc, columns * sizeof(u_real));
+            for (long r = 0; r < rows; r++)
+                memcpy(padded + r * ldt, start + r * ld_start, columns * sizeof(u_real));
             start = padded;
             ld_start = ldt;
         }
@@ -106,19 +106,19 @@ U_APART void u_T(u_panel)(long rows, long K, const u_item *a, long lda, const u_
     for (long r = 0; columns < width && r < rows; r++) memcpy(c + r * ldc, padded + r * ldt, columns * sizeof(u_real));
 }
 
-/* u_product of items [begin, end) of the K that each packed column has. */
+/* u_product of items [begin, end) of the K that each packed column has; the rows of `start` are ld_start apart, its
+ * groups step_start. */
 static __attribute__((unused)) void u_T(u_product_between)(long begin, long end, long C, long R, long K, long N,
                                                            const u_item *a, long lda, long step_a, const u_item *packed,
-                                                           u_real *c, long ldc, long step_c, int accumulate) {
+                                                           u_real *c, long ldc, long step_c, const u_real *start,
+                                                           long ld_start, long step_start) {
     const long inner = end - begin;
     long first = 0;
     for (; R == 1 && first + U_ROW_PANELS * u_PANEL <= N; first += U_ROW_PANELS * u_PANEL)
-        for (long g = 0; g < C; g++) {
-            u_real *target = c + g * step_c + first;
+        for (long g = 0; g < C; g++)
             u_T(u_tile)(1, U_ROW_PANELS, U_PANEL_VECTORS, inner, a + g * step_a, lda,
-                        packed + K * first + begin * u_PANEL, u_PANEL, K * u_PANEL, accumulate ? target : u_T(u_zeros),
-                        0, target, ldc);
-        }
+                        packed + K * first + begin * u_PANEL, u_PANEL, K * u_PANEL,
+                        start ? start + g * step_start + first : u_T(u_zeros), 0, c + g * step_c + first, ldc);
     const int fetched = C * R * N * (long)sizeof(u_real) > U_NEAR_BYTES;
     long tiles = (R + U_TILE_ROWS - 1) / U_TILE_ROWS; /* of nearly equal height */
     for (; first < N; first += u_PANEL) {
@@ -128,21 +128,23 @@ static __attribute__((unused)) void u_T(u_product_between)(long begin, long end,
             for (long tile = 0, r = 0; tile < tiles; tile++) {
                 long rows = R / tiles + (tile < R % tiles);
                 u_T(u_panel)(rows, inner, a + g * step_a + r * lda, lda, packed + K * first + begin * width, width,
-                             c + g * step_c + r * ldc + first, ldc, columns, accumulate, fetched ? rows : 0);
+                             c + g * step_c + r * ldc + first, ldc, columns,
+                             start ? start + g * step_start + r * ld_start + first : u_T(u_zeros), ld_start,
+                             fetched ? rows : 0);
                 r += rows;
             }
     }
 }
 
-/* C groups of R rows: c[g * step_c + r * ldc + n] (+)= sum over k of a[g * step_a + r * lda + k] b(k, n), b from
- * u_pack. Columns from a multiple of u_PANEL on are a product of their own: packed + u_packed_size(K, first), c +
+/* C groups of R rows: c[g * step_c + r * ldc + n] = start[n] + sum over k of a[g * step_a + r * lda + k] b(k, n), b
+ * from u_pack, start NULL for zeros. Columns from a multiple of u_PANEL on are a product of their own: packed + u_packed_size(K, first), c +
  * first.
  *
  * It goes by blocks of rows, and of k, that stay in the cache while all panels of b are read.
  */
 static __attribute__((unused)) void u_T(u_product)(long C, long R, long K, long N, const u_real *a, long lda,
                                                    long step_a, const u_packed *packed, u_real *c, long ldc,
-                                                   long step_c, int accumulate) {
+                                                   long step_c, const u_real *start) {
     enum {
         rounded = u_NUMBERS > 1,
         deepest = (rounded ? U_ROUNDED_DEPTH : U_BLOCK_DEPTH) / sizeof(u_item),
@@ -170,7 +172,8 @@ static __attribute__((unused)) void u_T(u_product)(long C, long R, long K, long 
                 const u_real *from = a + g * step_a + r * lda + k * u_NUMBERS;
                 const u_item *left = u_T(u_rows_as_items)(some, rows, numbers, from, lda, step_a, buffer);
                 const long ld = rounded ? end - k : lda, step = rounded ? rows * ld : step_a;
+                u_real *to = c + g * step_c + r * ldc;
                 u_T(u_product_between)(k, end, some, rows, items, N, left, ld, step, (const u_item *)packed,
-                                       c + g * step_c + r * ldc, ldc, step_c, accumulate || k);
+                                       to, ldc, step_c, k ? to : start, k ? ldc : 0, k ? step_c : 0);
             }
 }

@@ -34,7 +34,7 @@ static __attribute__((unused)) void u_T(u_total_block)(long height, long items, 
             const long columns = N - first < width ? N - first : width;
             u_real part[U_TILE_ROWS * u_PANEL], *target = c + m * ldc + first;
             u_T(u_panel)(rows, items, upright + m * u_T(u_total_stride), u_T(u_total_stride), packed + items * first,
-                         width, accumulate ? part : target, accumulate ? u_PANEL : ldc, columns, 0, 0);
+                         width, accumulate ? part : target, accumulate ? u_PANEL : ldc, columns, u_T(u_zeros), 0, 0);
             for (long r = 0; accumulate && r < rows; r++)
                 for (long n = 0; n < columns; n++) target[r * ldc + n] += part[r * u_PANEL + n];
         }

@@ -1,0 +1,93 @@
+/* One product, or one sum over rows, by all threads. This text is compiled once for each type, after driver.h.
+ *
+ * The larger side of the result is cut into as many parts as there are threads: the other one's numbers are then read by
+ * each of them. Every element is the same chain of multiply-adds whoever computes it.
+ */
+typedef struct {
+    u_job team;
+    long R, K, N, lda, sk, sn, workspace;
+    const u_real *a, *b, *start;
+    u_packed *packed;
+    int kept;
+    u_real *c;
+    char *memory;
+} u_T(u_gemm);
+
+/* The part of `count` things that is mine, in whole groups of `size`. */
+U_INLINE void u_T(u_gemm_part)(long count, long size, long me, long team, long *from, long *to) {
+    const long groups = (count + size - 1) / size;
+    *from = groups * me / team * size;
+    *to = groups * (me + 1) / team * size;
+    if (*to > count) *to = count;
+}
+
+static void u_T(u_gemm_product_worker)(void *argument) {
+    u_T(u_gemm) *g = argument;
+    const long team = u_team_size(&g->team), me = u_team_place(&g->team), panels = u_T(u_panels)(g->N);
+    long r = 0, r_end = g->R, n = 0, n_end = g->N;
+    if (!g->kept) {
+        u_T(u_pack_panels)(g->K, g->N, g->b, g->sk, g->sn, g->packed, panels * me / team, panels * (me + 1) / team);
+        if (team > 1) u_meet(&g->team, team);
+    }
+    if (g->N > g->R)
+        u_T(u_gemm_part)(g->N, u_PANEL, me, team, &n, &n_end);
+    else
+        u_T(u_gemm_part)(g->R, U_TILE_ROWS, me, team, &r, &r_end);
+    if (r < r_end && n < n_end)
+        u_T(u_product)(1, r_end - r, g->K, n_end - n, g->a + r * g->lda, g->lda, 0,
+                       g->packed + u_T(u_packed_size)(g->K, n), g->c + r * g->N + n, g->N, 0,
+                       g->start ? g->start + n : NULL);
+}
+
+static void u_T(u_gemm_total_worker)(void *argument) {
+    u_T(u_gemm) *g = argument;
+    const long team = u_team_size(&g->team), me = u_team_place(&g->team), M = g->K;
+    long m = 0, m_end = M, n = 0, n_end = g->N;
+    if (g->N > M)
+        u_T(u_gemm_part)(g->N, u_PANEL, me, team, &n, &n_end);
+    else
+        u_T(u_gemm_part)(M, U_TILE_ROWS, me, team, &m, &m_end);
+    if (m < m_end && n < n_end)
+        u_T(u_total)(g->R, M, n_end - n, g->a, g->lda, g->b + n, g->sk, g->c + n, g->N, m, m_end,
+                     (u_real *)(g->memory + me * g->workspace));
+}
+
+#define U_GEMM_EXPORTED __attribute__((visibility("default")))
+#define U_GEMM_RUN(worker)                                   \
+    if (g.team.threads > 1 && pool->parallel)                \
+        pool->parallel(u_T(worker), &g, g.team.threads, 0);  \
+    else                                                     \
+        u_T(worker)(&g)
+
+/* Bytes of a packed K x N matrix. */
+U_GEMM_EXPORTED long u_T(u_gemm_packed)(long K, long N) { return u_T(u_packed_size)(K, N) * (long)sizeof(u_packed); }
+
+/* Bytes that u_gemm_total needs for each thread. */
+U_GEMM_EXPORTED long u_T(u_gemm_workspace)(long N) {
+    return U_ROUND_UP(u_T(u_total_workspace)(N) * (long)sizeof(u_real));
+}
+
+/* Whether `packed` still is b, as far as samples tell. */
+U_GEMM_EXPORTED int u_T(u_gemm_holds)(long K, long N, const u_real *b, long sk, long sn, const u_packed *packed) {
+    (void)K, (void)N, (void)b, (void)sk, (void)sn, (void)packed;
+    return u_T(u_pack_holds)(K, N, b, sk, sn, packed);
+}
+
+/* c (R, N) = start (N) + a (R, K) b (K, N); n: R, K, N, strides of a's rows and of b, threads, whether `packed` is b
+ * already. */
+U_GEMM_EXPORTED void u_T(u_gemm_product)(const long *n, const u_real *a, const u_real *b, const u_real *start,
+                                         u_packed *packed, u_real *c, const u_pool *pool) {
+    u_T(u_gemm) g = {.team = {.threads = n[6], .pool = pool}, .R = n[0], .K = n[1], .N = n[2], .lda = n[3], .sk = n[4],
+                     .sn = n[5], .kept = n[7], .a = a, .b = b, .start = start, .packed = packed, .c = c};
+    U_GEMM_RUN(u_gemm_product_worker);
+}
+
+/* c (M, N) = the transpose of a (R, M), times b (R, N); n: R, M, N, strides of a's and of b's rows, threads. */
+U_GEMM_EXPORTED void u_T(u_gemm_total)(const long *n, const u_real *a, const u_real *b, u_real *c, char *memory,
+                                       const u_pool *pool) {
+    u_T(u_gemm) g = {.team = {.threads = n[5], .pool = pool}, .R = n[0], .K = n[1], .N = n[2], .lda = n[3], .sk = n[4],
+                     .a = a, .b = b, .c = c, .memory = memory, .workspace = u_T(u_gemm_workspace)(n[2])};
+    U_GEMM_RUN(u_gemm_total_worker);
+}
+#undef U_GEMM_RUN
+#undef U_GEMM_EXPORTED
