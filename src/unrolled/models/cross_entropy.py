@@ -9,13 +9,14 @@ from torch.nn import functional as F
 
 from ..compiler.gemm import linear, product, total
 
+_RARE = 1e-30  # a probability
 _PART = 2**22  # logits that are made at once where no gradient is wanted
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
     """The mean over rows of -log softmax(W h + c)[target], with the gradients of ``F.cross_entropy(F.linear(...))``.
 
-    It writes the logits twice at most, and never their gradient scaled: two of the five passes over N V numbers.
+    It goes over the N V logits once besides the products, from them to their gradient in place, never scaled.
 
     Args:
         hidden: h.
@@ -46,16 +47,21 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-        logs = linear(hidden, weight, bias)
-        torch.log_softmax(logs, 1, out=logs)
-        loss = F.nll_loss(logs, targets)
+        logits = linear(hidden, weight, bias)
+        probabilities = torch.softmax(logits, 1, out=logits)
         rows = torch.arange(len(targets), device=targets.device)
-        d_logits = logs.exp_()
+        likely = probabilities[rows, targets]
+        losses = -likely.log()
+        rare = likely < _RARE
+        if rare.any():  # too small for its logarithm to be exact
+            losses[rare] = linear_cross_entropies(hidden[rare], weight, bias, targets[rare])
+        loss = losses.mean()
+        d_logits = probabilities
         d_logits[rows, targets] -= 1
         scale = 1 / len(targets)  # of what is smaller, in place of the logits' gradient
         ctx.save_for_backward(
             product(d_logits, weight).mul_(scale) if ctx.needs_input_grad[0] else None,
-            total(d_logits, hidden).mul_(scale) if ctx.needs_input_grad[1] else None,
+            total(d_logits, hidden * scale) if ctx.needs_input_grad[1] else None,
             d_logits.sum(0).mul_(scale) if ctx.needs_input_grad[2] else None,
         )
         return loss
