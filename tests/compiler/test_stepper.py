@@ -16,7 +16,7 @@ from torch.autograd import forward_ad
 from unrolled import Cell, InputError, Recurrent, Stack
 from unrolled.cells import GRU, LSTM, Elman
 from unrolled.layers import streaming
-from unrolled.layers.streaming import AGAIN
+from unrolled.layers.streaming import STEPS
 
 T, B, I, H = 12, 2, 5, 20  # noqa: E741
 
@@ -113,7 +113,7 @@ def warm(layer, x, state, steps=10):
 
 def again(layer, x, state):
     """What the functions of a layer give; None if they give nothing."""
-    found = [function(layer.__dict__, x, state) for function in AGAIN.get(id(layer), ())]
+    found = [function(layer.__dict__, x, state) for function in STEPS.get(id(layer), ())]
     return next((results for results in found if results is not None), None)
 
 
@@ -399,7 +399,7 @@ def test_copies_and_files_know_nothing_of_it(tmp_path):
     torch.save(layer, tmp_path / "layer.pt")
     loaded = torch.load(tmp_path / "layer.pt", weights_only=False)
     for other in (copy.deepcopy(layer), copy.copy(layer), pickle.loads(pickle.dumps(layer)), loaded):
-        assert id(other) not in AGAIN
+        assert id(other) not in STEPS
         with torch.no_grad():
             assert all(map(torch.equal, flat(other.step(x, state)), flat(layer.step(x, state))))
 
@@ -407,9 +407,9 @@ def test_copies_and_files_know_nothing_of_it(tmp_path):
 def test_it_goes_with_its_layer():
     layer, _, _ = ready()
     place = id(layer)
-    assert place in AGAIN
+    assert place in STEPS
     del layer
-    assert place not in AGAIN
+    assert place not in STEPS
     assert place not in streaming._STREAMS
 
 
@@ -419,7 +419,7 @@ def test_a_stack():
         _, state = stack.step(x[0])
         for _ in range(10):
             stack.step(x[0], state)
-        assert all(id(layer) in AGAIN for layer in stack.layers)
+        assert all(id(layer) in STEPS for layer in stack.layers)
         outputs, now = [], state
         for t in range(T):
             output, now = stack.step(x[t], now)
@@ -435,7 +435,7 @@ def test_few_functions_are_kept_and_shapes_that_change_get_right_results():
             x, state = torch.randn(batch, I), torch.randn(batch, H)
             for _ in range(5):
                 assert torch.equal(layer.step(x, state)[0], layer._usual_step(x, state)[0])
-    assert 1 < len(AGAIN[id(layer)]) <= 4
+    assert 1 < len(STEPS[id(layer)]) <= 4
 
 
 def test_what_no_function_can_run_goes_the_usual_way():
@@ -455,14 +455,14 @@ def test_what_no_function_can_run_goes_the_usual_way():
     for cell in (Draws(), Gives()):
         layer, x = Recurrent(cell, backend="compiled"), torch.randn(B, H)
         warm(layer, x, torch.zeros(B, H), 20)
-        assert id(layer) not in AGAIN
+        assert id(layer) not in STEPS
 
 
 def test_the_environment_may_name_the_reference(monkeypatch):
     monkeypatch.setenv("UNROLLED_BACKEND", "reference")
     layer, x = Recurrent(GRU(I, H)), torch.randn(B, I)
     warm(layer, x, torch.zeros(B, H), 20)
-    assert id(layer) not in AGAIN
+    assert id(layer) not in STEPS
 
 
 def test_two_threads_at_once():

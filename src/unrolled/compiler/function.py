@@ -28,15 +28,20 @@ class Job(NamedTuple):
 class Engine(Protocol):
     """What runs a plan: torch, node by node, or a kernel."""
 
+    owns_state: bool
+    """Whether the last state of ``forward`` is in memory of its own."""
+
     def forward(
         self, job: Job, values: Values, state: list[Tensor], reset: list[Tensor]
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Forward in time: adds what the step returns to ``values``; the state after all steps, and what is kept."""
+    ) -> tuple[dict[int, Tensor], list[Tensor], list[Tensor]]:
+        """Forward in time: adds what the step returns to ``values``, but those sequences (T, B, ...) that it returns
+        first, of which nobody else knows; then the state after all steps, and what is kept.
+        """
 
     def backward(
         self, job: Job, values: Values, kept: list[Tensor], adjoint: list[Tensor | None], shapes: list[Tensor]
-    ) -> tuple[list[Tensor | None], list[Tensor | None]]:
-        """Back through time: adds the gradients to ``values``; those of the first state and of the resets'."""
+    ) -> tuple[dict[int, Tensor], list[Tensor | None], list[Tensor | None]]:
+        """Back through time, likewise: the gradients, and those of the first state and of the resets'."""
 
 
 def apply(job: Job, closed: list[Tensor]) -> tuple[Tree, Tree]:
@@ -44,7 +49,7 @@ def apply(job: Job, closed: list[Tensor]) -> tuple[Tree, Tree]:
     run, graph = job.run, job.plan.graph
     tensors = (*([] if run.x is None else leaves(run.x)), *leaves(run.state), *leaves(run.reset_state), *closed)
     if job.plan.backward is not None and torch.is_grad_enabled():
-        flat = _Sequence.apply(job, *tensors)
+        flat = apply_to_tensors(job, *tensors)
     else:
         flat = _forward(job, tensors)[0]
     count = len(graph.output)
@@ -57,12 +62,14 @@ def _forward(job: Job, tensors: tuple[Tensor, ...]) -> tuple[list[Tensor], tuple
     x, state, reset, closed = _parts(graph, tensors)
     values: Values = {index: leaf.flatten(0, 1) for index, leaf in zip(graph.x, x, strict=True)}
     values.update(zip(graph.closed, closed, strict=True))
-    last, kept = job.engine.forward(job, values, list(state), list(reset))
-    outputs = [_steps(graph, index, values[index], run) for index in graph.output]
+    made, last, kept = job.engine.forward(job, values, list(state), list(reset))
+    everything = (*tensors, *kept)
+    outputs = [made[i] if i in made else _steps(graph, i, values[i], run) for i in graph.output]
     if run.valid is not None:
         outputs = [select(run.valid, leaf, torch.zeros_like(leaf)) for leaf in outputs]
-    everything = (*tensors, *kept)
-    return _own([*outputs, *last], everything), everything
+    elif len(made) < len(outputs):
+        outputs = _own(outputs, everything)
+    return [*outputs, *(last if job.engine.owns_state else _own(last, everything))], everything
 
 
 class _Sequence(torch.autograd.Function):
@@ -97,15 +104,18 @@ class _Sequence(torch.autograd.Function):
             grad if index is not None else None
             for index, grad in zip(graph.d_new_state, grads[len(graph.output) :], strict=True)
         ]
-        d_state, d_reset = job.engine.backward(job, values, kept, adjoint, list(state))
+        made, d_state, d_reset = job.engine.backward(job, values, kept, adjoint, list(state))
         d_x = [
-            None if index is None or index not in values else _steps(graph, index, values[index], run)
-            for index in graph.d_x
+            made[i] if i in made else None if i not in values else _steps(graph, i, values[i], run) for i in graph.d_x
         ]
         d_closed = [None if index is None else values.get(index) for index in graph.d_closed]
         results = [*d_x, *d_state, *d_reset, *d_closed]
         needed = ctx.needs_input_grad[1:]
         return (None, *(grad if need else None for grad, need in zip(results, needed, strict=True)))
+
+
+apply_to_tensors = _Sequence.apply
+"""A job and the tensors of x, state, state of the resets, and those closed over -> those of outputs and last state."""
 
 
 def _parts(graph: Graph, tensors: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], ...]:

@@ -102,13 +102,15 @@ def _aten(node: Node, args: tuple[Any, ...]) -> Any:
 class Interpreter:
     """A plan run by torch, its loop as a Python loop over the nodes."""
 
+    owns_state = False
+
     def forward(
         self, job: "Job", values: Values, state: list[Tensor], reset: list[Tensor]
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    ) -> tuple[dict[int, Tensor], list[Tensor], list[Tensor]]:
         """Forward in time; what is computed is added to ``values`` as sequences (T·B rows).
 
         Returns:
-            The state after the last step, and what is kept for the way back.
+            Nothing that is not in ``values``, the state after the last step, and what is kept for the way back.
         """
         plan, run = job.plan, job.run
         graph, part, rows = plan.graph, plan.forward, run.steps * run.batch_size
@@ -132,15 +134,15 @@ class Interpreter:
                 column[t] = here[index]
         _gather(graph, columns, values)
         evaluate(graph, part.after, values, rows, state[0].device)
-        return state, [values[index] for index in plan.saved] if plan.backward is not None else []
+        return {}, state, [values[index] for index in plan.saved] if plan.backward is not None else []
 
     def backward(
         self, job: "Job", values: Values, kept: list[Tensor], adjoint: list[Tensor | None], shapes: list[Tensor]
-    ) -> tuple[list[Tensor | None], list[Tensor | None]]:
+    ) -> tuple[dict[int, Tensor], list[Tensor | None], list[Tensor | None]]:
         """Back through time; what is computed is added to ``values`` as sequences (T·B rows).
 
         Returns:
-            The gradients of the first state and of the state of the resets.
+            Nothing that is not in ``values``, and the gradients of the first state and of the state of the resets.
         """
         plan, run = job.plan, job.run
         graph, part, rows = plan.graph, plan.backward, run.steps * run.batch_size
@@ -178,7 +180,7 @@ class Interpreter:
                 column[t] = here[index]
         _gather(graph, columns, values)
         evaluate(graph, part.after, values, rows, shapes[0].device)
-        return carried, resets
+        return {}, carried, resets
 
     @staticmethod
     def _at(graph: Graph, part: Direction, values: Values, run: Unrolling, t: int) -> Values:

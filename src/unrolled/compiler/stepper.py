@@ -1,8 +1,9 @@
-"""One time step after another without gradients, as a stream asks for them: all but the pointers is made before.
+"""The same call again and again, one time step of a stream or a whole sequence: prepared once.
 
 The usual path settles arguments, looks for a plan and packs weights at every call, which takes longer than a small step
 itself. Here that is done once; what is left is a function, written for one step and one shape of its arguments, that
-asks whether everything still is as it was and calls the kernel.
+asks whether everything still is as it was, fills in the pointers and calls the kernel. With gradients it calls the one
+differentiable operation that a sequence is.
 
 Weights stay packed from call to call. A pack is used again only if its weight is the same tensor with the same
 metadata, address and version, and if samples of it agree with the pack, which the kernel looks at: a write through
@@ -12,7 +13,7 @@ metadata, address and version, and if samples of it agree with the pack, which t
 import ctypes
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import import_module
 from types import BuiltinMethodType, FunctionType
@@ -22,23 +23,27 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from ..core import Step, Tree, Unrolling, leaves
+from ..core import Step, Tree, Unrolling, leaves, map_tree
 from .context import is_plain_context
 from .engine import Planned, noted
 from .fingerprint_recall import Recalled
 from .fingerprint_watch import metadata_check
+from .function import Job, apply_to_tensors
 from .graph import Graph
+from .kernel import HABITS as USUAL_HABITS
 from .kernel import Compiled
+from .operations import RANDOM
 from .runtime import pool, thread_count
 
 Again: TypeAlias = Callable[[dict[str, Any], Tree, Tree], tuple[Tree, Tree] | None]
-"""From the attributes of a layer, x and the state to what its ``step`` returns; None: go the usual way."""
+"""From the attributes of a layer, x and the state to what its call returns; None: go the usual way."""
 
 HABITS = (ctypes.c_long * 4)(32, 48, 2, 100_000)
-"""As :data:`~unrolled.compiler.kernel.HABITS`; to call threads together for one step pays only where it is large."""
+"""For a single step: to call threads together pays only where it is large."""
 
 _PLAIN = (Tensor, nn.Parameter)
 _MOST_PACKS = 63  # bits of a number
+_MOST_BYTES = 1 << 20  # of sequences that nobody asks for
 _POINTER = ctypes.sizeof(ctypes.c_void_p)
 
 
@@ -80,15 +85,16 @@ class _Packs:
     seen: tuple[int, ...] = ()  # addresses and versions of the weights when they were packed
 
 
-def make_again(step: Step, run: Unrolling, backend: str) -> tuple[Recalled | None, Again | None]:
-    """A function that runs single steps like this one; None where there can be none, or not yet.
+def make_again(step: Step, run: Unrolling, backend: str, *, single: bool) -> tuple[Recalled | None, Again | None]:
+    """A function that runs sequences like this one; None where there can be none, or not yet.
 
     It holds the weights and all that the step reads, but not the object whose method the step is.
 
     Args:
         step: the method ``step`` of a layer's cell.
-        run: one time step of it, which has been run by the usual path.
+        run: a sequence without masks and resets, which has been run by the usual path.
         backend: the layer's own ``backend``, as it has to be.
+        single: whether it is one time step, and x and the outputs have no axis for time.
 
     Returns:
         The step as it was read, and the function, which is of use for as long as the step is read so.
@@ -107,9 +113,14 @@ def make_again(step: Step, run: Unrolling, backend: str) -> tuple[Recalled | Non
     versions = not any(tensor.is_inference() for tensor in closed)  # those have none
     if not versions or not isinstance(planned.engine, Compiled) or not all(map(_is_readable, (*given, *closed))):
         return recalled, None
-    if not _is_all_in_one(planned.known.plan.graph, planned.engine):
+    if torch.is_grad_enabled():
+        return recalled, _write_learning(known, run, function, backend)
+    graph = planned.known.plan.graph
+    unseen = {*planned.engine.source.forward.makes} - {*graph.output}
+    size = sum(graph.row_size(index) * graph.nodes[index].dtype.itemsize for index in unseen)
+    if not _is_all_in_one(graph, planned.engine) or size * run.steps * run.batch_size > _MOST_BYTES:
         return recalled, None
-    return recalled, _write(known, run, function, backend, _packs_of(recalled, planned))
+    return recalled, _write(known, run, function, backend, _packs_of(recalled, planned), single)
 
 
 def _is_readable(tensor: Tensor) -> bool:
@@ -171,17 +182,56 @@ class _Held:
 
 
 def _write(
-    known: tuple[Recalled, Planned, list[Tensor]], run: Unrolling, function: FunctionType, backend: str, packs: _Packs
+    known: tuple[Recalled, Planned, list[Tensor]],
+    run: Unrolling,
+    function: FunctionType,
+    backend: str,
+    packs: _Packs,
+    single: bool,
 ) -> Again:
-    """The function as Python source, made once for all streams that are alike, with the things of this one."""
+    """The function as Python source, made once for all calls that are alike, with the things of this one."""
     recalled, planned, closed = known
     held = _Held()
-    x = [] if run.x is None else [leaf.squeeze(0) for leaf in leaves(run.x)]
+    checks, xs, states = _checks(held, recalled, run, function, backend, single)
+    lines = [*checks, *_call(held, planned, closed, run, packs, xs, states, single)]
+    return _make(tuple(lines), len(held.things))(*held.things.values())
+
+
+def _write_learning(
+    known: tuple[Recalled, Planned, list[Tensor]], run: Unrolling, function: FunctionType, backend: str
+) -> Again | None:
+    """The same for a sequence with gradients; None where none are wanted, or random numbers are drawn."""
+    recalled, planned, closed = known
+    plan = planned.known.plan
+    if plan.backward is None or any(node.op in RANDOM for node in plan.graph.nodes):
+        return None
+    held = _Held()
+    checks, xs, states = _checks(held, recalled, run, function, backend, single=False)
+    of_run = {name: map_tree(torch.empty_like, getattr(run, name)) for name in ("state", "reset_state", "spare_state")}
+    empty = None if run.x is None else map_tree(lambda leaf: leaf.new_empty(0), run.x)
+    of_step = planned.known.output, planned.known.after
+    kept = held((replace(run, x=empty, **of_run), plan, planned.engine, *of_step, thread_count()))
+    made = [f"o{k}" for k in range(len(plan.graph.output))], [f"n{k}" for k in range(len(states))]
+    lines = [
+        *checks,
+        f"{', '.join((*made[0], *made[1]))}, = {held(apply_to_tensors)}({held(Job)}(cell.step, *{kept}), "
+        f"{', '.join((*xs, *states, *states))}, *{held(tuple(closed))})",
+        f"return {_put_together(held, planned.known.output, iter(made[0]))}, "
+        f"{_put_together(held, planned.known.after, iter(made[1]))}",
+    ]
+    return _make(tuple(lines), len(held.things))(*held.things.values())
+
+
+def _checks(
+    held: _Held, recalled: Recalled, run: Unrolling, function: FunctionType, backend: str, single: bool
+) -> tuple[list[str], list[str], list[str]]:
+    """Statements that return None unless everything is as it was; the names of the tensors of x and of the state."""
+    x = [] if run.x is None else [leaf.squeeze(0) if single else leaf for leaf in leaves(run.x)]
     state = leaves(run.state)
     xs, states = [f"x{k}" for k in range(len(x))], [f"s{k}" for k in range(len(state))]
     same = metadata_check([*x, *state])
     lines = [
-        _refuse(*_contexts(held, backend, native=isinstance(same, BuiltinMethodType))),
+        _refuse(*_contexts(held, backend, run.reverse, single, native=isinstance(same, BuiltinMethodType))),
         *_take_apart(held, "x", run.x, iter(xs)),
         *_take_apart(held, "state", run.state, iter(states)),
         _refuse(f"not {held(same)}({', '.join((*xs, *states))})"),
@@ -191,9 +241,8 @@ def _write(
             f"{held(type(recalled.owner()))}.step is not {held(function)}",
             f"not {held(recalled.check)}(cell)",
         ),
-        *_call(held, planned, closed, run, packs, xs, states),
     ]
-    return _make(tuple(lines), len(held.things))(*held.things.values())
+    return lines, xs, states
 
 
 @lru_cache(64)
@@ -215,11 +264,12 @@ def _refuse(*conditions: str) -> str:
     return f"if {' or '.join(conditions)}: return None"
 
 
-def _contexts(held: _Held, backend: str, *, native: bool) -> list[str]:
+def _contexts(held: _Held, backend: str, reverse: bool, single: bool, *, native: bool) -> list[str]:
     """What would be run another way: most contexts that are refused show in PyTorch's own check of tensors."""
     return [
         f"attributes['backend'] is not {held(backend)}",
-        "attributes['reverse']",
+        "not attributes['reverse']" if reverse else "attributes['reverse']",
+        *(() if single else ("not grad_enabled()" if torch.is_grad_enabled() else "grad_enabled()",)),
         "anomaly()",
         "forward_ad._current_level >= 0",
         f"default_dtype() is not {held(torch.get_default_dtype())}",
@@ -264,13 +314,15 @@ def _call(
     packs: _Packs,
     xs: list[str],
     states: list[str],
+    single: bool,
 ) -> list[str]:
     """Make the results, fill in the pointers and call the kernel."""
     graph, engine = planned.known.plan.graph, planned.engine
     assert isinstance(engine, Compiled)
     kernel, tensors = engine.source.forward, dict(zip(graph.closed, closed, strict=True))
     constants = {index: held(tensors[index]) for index in kernel.constants}
-    shapes = {i: (run.batch_size, *graph.row_shape(i)[1:]) for i in kernel.makes}
+    rows = (run.batch_size,) if single else (run.steps, run.batch_size)
+    shapes = {i: (*rows, *graph.row_shape(i)[1:]) for i in kernel.makes}
     outputs = {i: f"o{k}" for k, i in enumerate(graph.output)}
     others = {
         i: held(torch.empty(shape, dtype=graph.nodes[i].dtype, device="cpu"))
@@ -289,13 +341,14 @@ def _call(
     given += [outputs.get(i) or others[i] for i in kernel.makes]
     given += [name for pair in zip(states, after, strict=True) for name in pair]
     pointers += [f"{name}.data_ptr()" for name in given]
-    single = len(constants) + len(kernel.reads) + len(kernel.makes)
-    layout = f"{single}P" + f"2P{2 * _POINTER}x" * len(states)  # no resets, no masks
-    numbers = (ctypes.c_long * 7)(1, run.batch_size, 0, 0, 0, thread_count(), (1 << len(kernel.packed)) - 1)
-    places = (ctypes.c_void_p * (single + 4 * len(states)))()
-    call = f"{held(engine.library.u_forward_again)}({held(_arguments(engine, numbers, places, packs))})"
+    alone = len(constants) + len(kernel.reads) + len(kernel.makes)
+    layout = f"{alone}P" + f"2P{2 * _POINTER}x" * len(states)  # no resets, no masks
+    every, habits = (1 << len(kernel.packed)) - 1, HABITS if single else USUAL_HABITS
+    numbers = (ctypes.c_long * 7)(run.steps, run.batch_size, run.reverse, 0, 0, thread_count(), every)
+    places = (ctypes.c_void_p * (alone + 4 * len(states)))()
+    call = f"{held(engine.library.u_forward_again)}({held(_arguments(engine, numbers, places, packs, habits))})"
     now = [*weights.values(), *(f"{constants[i]}._version" for i in weights)]
-    seen, kept, turn = f"{held(packs)}.seen", f"{held(numbers)}[6]", held(packs.turn)
+    seen, packed, turn = f"{held(packs)}.seen", f"{held(numbers)}[6]", held(packs.turn)
     return [
         f"try: {turn}.pop()",
         "except IndexError: return None",
@@ -307,9 +360,9 @@ def _call(
         f"    {held(struct.Struct(layout).pack_into)}({held(places)}, 0, {', '.join(pointers)})",
         f"    if {seen} == (now := ({', '.join([*now, '0'])})): {call}",
         "    else:",
-        f"        {seen}, {kept} = None, 0",
+        f"        {seen}, {packed} = None, 0",
         f"        {call}",
-        f"        {seen}, {kept} = now, {(1 << len(kernel.packed)) - 1}",
+        f"        {seen}, {packed} = now, {every}",
         f"finally: {turn}.append(True)",
         f"return {_put_together(held, planned.known.output, iter(outputs.values()))}, "
         f"{_put_together(held, planned.known.after, iter(after))}",
@@ -322,13 +375,13 @@ class _Arguments(ctypes.c_void_p * 6):  # type: ignore[misc]
     held: tuple[Any, ...]
 
 
-def _arguments(engine: Compiled, numbers: Any, places: Any, packs: _Packs) -> _Arguments:
+def _arguments(engine: Compiled, numbers: Any, places: Any, packs: _Packs, habits: Any) -> _Arguments:
     engine.library.u_forward_memory.restype = ctypes.c_long
-    size = engine.library.u_forward_memory(numbers, HABITS) - sum(
+    size = engine.library.u_forward_memory(numbers, habits) - sum(
         (block.numel() + 63) // 64 * 64 for block in packs.memory
     )
     memory = torch.empty(size, dtype=torch.uint8, device="cpu")
-    arrays = (numbers, places, packs.places, pool(), HABITS)
+    arrays = (numbers, places, packs.places, pool(), habits)
     arguments = _Arguments(*map(ctypes.addressof, arrays), memory.data_ptr())
     arguments.held = (*arrays, memory)
     return arguments

@@ -20,7 +20,7 @@ from ..core import (
     valid_steps,
 )
 from .all_states import hold, with_states
-from .streaming import AGAIN, note_usual_step
+from .streaming import SEQUENCES, STEPS, note_usual
 from .unroll import check_backend, unroll
 
 
@@ -105,6 +105,12 @@ class Recurrent(nn.Module):
             Outputs, and each row's state after its own last valid step; with ``return_all_states`` also the
             states after every step, where a step is masked the state that is held.
         """
+        plain = lengths is None and mask is None and reset is None and isinstance(x, Tensor)
+        plain = plain and not (is_compiling() or self.return_all_states or self.checkpoint_every)
+        if plain and id(self) in SEQUENCES and steps is None:
+            found = self._again(x, state)
+            if found is not None:
+                return found
         if isinstance(x, PackedSequence):
             raise InputTypeError(
                 "x: expected a padded tensor, got a PackedSequence. "
@@ -117,6 +123,8 @@ class Recurrent(nn.Module):
         start, reset_state = state, None
         if state is None or reset is not None:
             reset_state = self._initial_state(x, state)
+            if plain:  # as it is given to who runs it again
+                reset_state = map_tree(Tensor.contiguous, reset_state)
             start = reset_state if state is None else state
         step = self.cell.step
         outputs, end = unroll(
@@ -132,6 +140,8 @@ class Recurrent(nn.Module):
             checkpoint_every=self.checkpoint_every,
             backend=self.backend,
         )
+        if plain:
+            note_usual(self, x, start, single=False)
         if not self.return_all_states:
             return (swap_time_and_batch(outputs) if self.batch_first else outputs), end
         outputs, states = outputs
@@ -167,13 +177,27 @@ class Recurrent(nn.Module):
         """
         if is_grad_enabled() or state is None or is_compiling():
             return self._usual_step(x, state)
-        for again in AGAIN.get(id(self), ()):
+        for again in STEPS.get(id(self), ()):
             found: tuple[Tree, Tree] | None = again(self.__dict__, x, state)
             if found is not None:
                 return found
         results = self._usual_step(x, state)
-        note_usual_step(self, x, state)
+        note_usual(self, x, state, single=True)
         return results
+
+    def _again(self, x: Any, state: Tree | None) -> tuple[Tree, Tree] | None:
+        """A whole sequence by a function that was made for just such; None: go the usual way."""
+        if x.dim() < 2:
+            return None
+        if self.batch_first:
+            x = x.transpose(0, 1).contiguous()
+        if state is None:
+            state = map_tree(Tensor.contiguous, initial_state_beside(self.cell, x.shape[1], x))
+        for again in SEQUENCES[id(self)]:
+            found: tuple[Tree, Tree] | None = again(self.__dict__, x, state)
+            if found is not None:
+                return (swap_time_and_batch(found[0]), found[1]) if self.batch_first else found
+        return None
 
     def _usual_step(self, x: Tree | None, state: Tree | None) -> tuple[Tree, Tree]:
         """One time step as a sequence of one."""

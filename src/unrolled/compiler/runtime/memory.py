@@ -37,10 +37,12 @@ class Memory:
         with self.lock:
             block = self._free(size)
             if block is None:
-                block = np.empty(size + 64, np.uint8)
+                raw = np.empty(size + 64, np.uint8)
+                start = -raw.ctypes.data % 64
+                block = raw[start : start + size]
                 self._keep(block)
-        start = -block.ctypes.data % 64
-        return torch.from_numpy(block[start : start + size])
+            taken = torch.from_numpy(block)
+        return taken if block.nbytes == size else taken[:size]
 
     def held(self) -> int:
         """Bytes of the blocks that somebody holds."""
@@ -55,7 +57,7 @@ class Memory:
         for place in range(len(self.blocks) - 1, -1, -1):
             block = self.blocks[place]
             # held by the list, by this variable and by the call: by nobody else
-            if size + 64 <= block.nbytes <= size + size // 4 + 4096 and sys.getrefcount(block) == 3:
+            if size <= block.nbytes <= size + size // 4 + 4096 and sys.getrefcount(block) == 3:
                 self.blocks.append(self.blocks.pop(place))
                 return block
         return None
