@@ -17,18 +17,20 @@ class NotMeasured(UnrolledError, RuntimeError):
     """The process that was to measure has failed."""
 
 
-def training_bytes(kind: str, shape: Shape, *, every: int | None = None) -> int:
+def training_bytes(kind: str, shape: Shape, *, every: int | None = None, of_input: bool = True) -> int:
     """Bytes that a training step of an LSTM adds at its peak to the process with the model and its input.
 
     Args:
         kind: "unrolled" or "torch.nn".
         shape: the sequence.
         every: ``checkpoint_every``.
+        of_input: whether the gradients of the input and of the first state are wanted too; not of torch.nn.
 
     Raises:
         NotMeasured: the process failed.
     """
-    wanted = {"kind": kind, "shape": asdict(shape), "every": every, "threads": torch.get_num_threads()}
+    wanted = {"kind": kind, "shape": asdict(shape), "every": every, "of_input": of_input}
+    wanted["threads"] = torch.get_num_threads()
     source = str(Path(__file__).parents[2])
     paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(

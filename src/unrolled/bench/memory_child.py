@@ -40,11 +40,12 @@ def forget_peak() -> None:
         return
 
 
-def measure(kind: str, shape: Shape, every: int | None) -> int:
+def measure(kind: str, shape: Shape, every: int | None, of_input: bool) -> int:
     """Bytes that the training step added."""
     small = replace(shape, T=2, B=1)
-    _side(kind, gated("lstm", small), None).run()  # kernels, threads, the libraries' own buffers
-    side = _side(kind, gated("lstm", shape), every)
+    # kernels, threads, the libraries' own buffers, and what is imported when it is first used
+    _side(kind, gated("lstm", small), every and 1, of_input).run()
+    side = _side(kind, gated("lstm", shape), every, of_input)
     forget_peak()
     before = peak_bytes()
     result = side.run()
@@ -53,17 +54,17 @@ def measure(kind: str, shape: Shape, every: int | None) -> int:
     return after - before
 
 
-def _side(kind: str, given: Problem, every: int | None) -> Side:
+def _side(kind: str, given: Problem, every: int | None, of_input: bool) -> Side:
     if kind == "torch.nn":
         return torch_nn("lstm", given, training=True)
-    return ours(gated_cell("lstm", given), given, training=True, checkpoint_every=every)
+    return ours(gated_cell("lstm", given), given, training=True, checkpoint_every=every, of_input=of_input)
 
 
 def main(text: str) -> None:
     """Print the bytes, as JSON."""
     wanted: dict[str, Any] = json.loads(text)
     torch.set_num_threads(wanted["threads"])
-    print(json.dumps({"bytes": measure(wanted["kind"], Shape(**wanted["shape"]), wanted["every"])}))
+    print(json.dumps({"bytes": measure(wanted["kind"], Shape(**wanted["shape"]), wanted["every"], wanted["of_input"])}))
 
 
 if __name__ == "__main__":

@@ -33,13 +33,19 @@ def with_weights(cell: nn.Module, weights: Named) -> nn.Module:
 
 
 def ours(
-    cell: nn.Module, problem: Problem, *, training: bool, name: str = NAME, checkpoint_every: int | None = None
+    cell: nn.Module,
+    problem: Problem,
+    *,
+    training: bool,
+    name: str = NAME,
+    checkpoint_every: int | None = None,
+    of_input: bool = True,
 ) -> Side:
-    """A cell over the problem's sequence, from its first state."""
+    """A cell over the problem's sequence, from its first state; ``of_input``: with the gradients of both."""
     layer = Recurrent(cell, backend="compiled", checkpoint_every=checkpoint_every)
     dtype = next(cell.parameters()).dtype
-    x = problem.x.detach().to(dtype, copy=True).requires_grad_(training)
-    state = copied({key: s.to(dtype) for key, s in problem.state.items()}, training)
+    x = problem.x.detach().to(dtype, copy=True).requires_grad_(training and of_input)
+    state = copied({key: s.to(dtype) for key, s in problem.state.items()}, training and of_input)
     names = list(state)
     tree = as_state(cell, state)
 
@@ -47,7 +53,7 @@ def ours(
         outputs, last = layer(x, tree)
         return outputs, dict(zip(names, leaves(last), strict=True))
 
-    wanted = {"x": x, **state, **dict(cell.named_parameters())}
+    wanted = {**({"x": x, **state} if of_input else {}), **dict(cell.named_parameters())}
     side = torch_side(name, forward, wanted, problem.d_outputs.to(dtype) if training else None)
     return _with_both_biases(side) if isinstance(cell, Elman) else side
 
