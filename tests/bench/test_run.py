@@ -34,7 +34,7 @@ def small(monkeypatch):
     monkeypatch.setattr("unrolled.bench.special.LONG", Shape(16, 2, 4))
     for name in ("STEP_SIZES", "QUICK_STEP_SIZES"):
         monkeypatch.setattr(f"unrolled.bench.benchmark.{name}", (4,))
-    monkeypatch.setattr("unrolled.bench.special.training_bytes", lambda *_, every=None: 100 if every else 200)
+    monkeypatch.setattr("unrolled.bench.special.training_bytes", lambda *_, every=None, **__: 100 if every else 200)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from unrolled.compiler import gemm
-from unrolled.models.linear import Linear
+from unrolled.layers.linear import Linear
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 SIZES = [

@@ -113,13 +113,18 @@ def _product(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
     (rows, inner), columns = a.shape, b.shape[1]
     made = torch.empty(rows, columns, dtype=a.dtype, device=a.device)
     if made.numel():
+        threads = thread_count()
         keeps = rows <= _FEW and kernel.keeps and not torch.is_grad_enabled() and not b.is_inference()
         kept = kernel.kept(b) if keeps else None
-        packed = MEMORY.take(kernel.size(inner, columns)) if kept is None else kept
-        numbers = _NUMBERS(rows, inner, columns, a.stride(0), *b.stride(), thread_count(), kept is not None)
-        start = None if bias is None else bias.data_ptr()
-        kernel.product(numbers, a.data_ptr(), b.data_ptr(), start, packed.data_ptr(), made.data_ptr(), pool())
-        if keeps and kept is None:
+        memory = packed = kept
+        if kept is None and rows >= _MANY * threads:
+            memory = MEMORY.take(threads * kernel.local_size(inner, columns))
+        elif kept is None:
+            memory = packed = MEMORY.take(kernel.size(inner, columns))
+        numbers = _NUMBERS(rows, inner, columns, a.stride(0), *b.stride(), threads, kept is not None)
+        places = (None if part is None else part.data_ptr() for part in (a, b, bias, packed, memory, made))
+        kernel.product(numbers, *places, pool())
+        if keeps and kept is None and packed is not None:
             kernel.keep(b, packed)
     return made.to(dtype)
 
@@ -151,6 +156,7 @@ def _side_by_side(rows: Tensor) -> Tensor:
 _SUFFIXES = {torch.float32: "f", torch.float64: "d", torch.bfloat16: "h"}
 _NUMBERS = ctypes.c_long * 8
 _FEW = 16  # rows: to pack a weight takes longer than their product
+_MANY = 96  # rows of each thread: to pack a weight takes so little of the time that each may do it for itself
 _MOST_PACKS = 8
 _LARGE = 2**18  # multiply-adds: smaller products take no longer than to start a kernel
 
@@ -172,14 +178,15 @@ class _Kernels:
         types: dict[str, tuple[list[Any], Any]] = {
             "packed": ([size] * 2, size),
             "workspace": ([size], size),
+            "local_size": ([size] * 2, size),
             "holds": ([size, size, pointer, size, size, pointer], ctypes.c_int),
-            "product": ([pointer] * 7, None),
+            "product": ([pointer] * 8, None),
             "total": ([pointer] * 6, None),
         }
         functions = {name: getattr(library, f"u_gemm_{name}_{suffix}") for name in types}
         for name, (arguments, result) in types.items():
             functions[name].argtypes, functions[name].restype = arguments, result
-        self.size, self.workspace, self.holds, self.product, self.total = functions.values()
+        self.size, self.workspace, self.local_size, self.holds, self.product, self.total = functions.values()
         self.keeps = suffix != "h"  # those are converted: another tensor each time
         self.packs: dict[int, _Pack] = {}
 

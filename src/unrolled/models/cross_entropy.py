@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from ..compiler.gemm import linear, product, total
+from ..layers.linear import linear, product, total
 
 _RARE = 1e-30  # a probability
 _PART = 2**22  # logits that are made at once where no gradient is wanted

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from ..core import Tree
 from ..layers import Stack
+from ..layers.linear import Linear
 from .cross_entropy import linear_cross_entropies, linear_cross_entropy
 from .dropout import Dropout
-from .linear import Linear
 
 
 class LanguageModel(nn.Module):

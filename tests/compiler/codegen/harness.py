@@ -54,7 +54,7 @@ void pack_panels_S(long K, long N, const REAL *b, long sk, long sn, PACKED *pack
 }
 void product_S(long C, long R, long K, long N, const REAL *a, long lda, long step_a, const PACKED *packed, REAL *c,
                long ldc, long step_c, const REAL *start) {
-    u_product_S(C, R, K, N, a, lda, step_a, packed, c, ldc, step_c, start);
+    u_product_S(C, R, K, N, a, lda, step_a, packed, c, ldc, step_c, start, 0);
 }
 long total_workspace_S(long N) { return u_total_workspace_S(N); }
 void total_S(long rows, long M, long N, const REAL *a, long lda, const REAL *b, long ldb, REAL *c, long ldc,

@@ -175,7 +175,7 @@ static __attribute__((unused)) void u_blank(const u_slice *s, long low, long cou
             while (next < N && next % period * s->team / period == s->me) next += panel;                               \
             if (next > N) next = N;                                                                                    \
             u_product_##S(C, R, K, next - first, a, lda, step_a, packed + u_packed_size_##S(K, first), c + first, ldc, \
-                          step_c, NULL);                                                                               \
+                          step_c, NULL, 0);                                                                            \
         }                                                                                                              \
     }
 /* Whether a packed weight still is what it was packed of, as far as 64 elements tell. */

@@ -136,15 +136,15 @@ static __attribute__((unused)) void u_T(u_product_between)(long begin, long end,
     }
 }
 
-/* C groups of R rows: c[g * step_c + r * ldc + n] = start[n] + sum over k of a[g * step_a + r * lda + k] b(k, n), b
- * from u_pack, start NULL for zeros. Columns from a multiple of u_PANEL on are a product of their own: packed + u_packed_size(K, first), c +
+/* C groups of R rows: c[g * step_c + r * ldc + n] = start[r * ld_start + n] + sum over k of a[g * step_a + r * lda + k]
+ * b(k, n), b from u_pack, start NULL for zeros. Columns from a multiple of u_PANEL on are a product of their own: packed + u_packed_size(K, first), c +
  * first.
  *
  * It goes by blocks of rows, and of k, that stay in the cache while all panels of b are read.
  */
 static __attribute__((unused)) void u_T(u_product)(long C, long R, long K, long N, const u_real *a, long lda,
                                                    long step_a, const u_packed *packed, u_real *c, long ldc,
-                                                   long step_c, const u_real *start) {
+                                                   long step_c, const u_real *start, long ld_start) {
     enum {
         rounded = u_NUMBERS > 1,
         deepest = (rounded ? U_ROUNDED_DEPTH : U_BLOCK_DEPTH) / sizeof(u_item),
@@ -174,6 +174,7 @@ static __attribute__((unused)) void u_T(u_product)(long C, long R, long K, long 
                 const long ld = rounded ? end - k : lda, step = rounded ? rows * ld : step_a;
                 u_real *to = c + g * step_c + r * ldc;
                 u_T(u_product_between)(k, end, some, rows, items, N, left, ld, step, (const u_item *)packed,
-                                       to, ldc, step_c, k ? to : start, k ? ldc : 0, k ? step_c : 0);
+                                       to, ldc, step_c, k ? to : start ? start + r * ld_start : NULL,
+                                       k ? ldc : ld_start, k ? step_c : 0);
             }
 }

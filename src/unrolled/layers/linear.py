@@ -1,8 +1,10 @@
-"""The output layer of a model, by the same products as the recurrent layers."""
+"""Products outside a cell, as an output layer's, by the same C as those inside: what models are built of."""
 
 from torch import Tensor, nn
 
-from ..compiler.gemm import linear
+from ..compiler.gemm import linear, product, total
+
+__all__ = ["Linear", "linear", "product", "total"]
 
 
 class Linear(nn.Linear):
