@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from ..compiler.codegen.prelude import prelude
-from ..compiler.runtime import load, parallel_entry, thread_count
+from ..compiler.runtime import load, pool, thread_count
 
 TRIES = 12
 CHUNKS = 8  # for each thread: on a processor with slow and fast cores the fast ones take more of them
@@ -88,7 +88,7 @@ def burst(threads: int) -> float:
     function = _function()
     rounds = _rounds()
     begin = time.perf_counter()
-    done = function(rounds, CHUNKS * threads, threads, ctypes.c_void_p(parallel_entry() or None))
+    done = function(rounds, CHUNKS * threads, threads, ctypes.c_void_p(pool()[0]))
     return float(done) / (time.perf_counter() - begin) / 1e9
 
 

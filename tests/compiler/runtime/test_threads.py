@@ -33,8 +33,7 @@ library.run.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int]
 
 def run():
     team, count = Team(), runtime.thread_count()
-    entries = runtime.parallel_entry(), runtime.thread_number_entry(), runtime.team_size_entry()
-    library.run(*entries, ctypes.byref(team), count)
+    library.run(*runtime.pool(), ctypes.byref(team), count)
     assert count == team.size and list(team.seen) == [1] * count + [0] * (64 - count), list(team.seen)
 
 def tasks():
@@ -53,7 +52,7 @@ def in_a_child(function):
 def test_the_pool_is_torchs_own(python):
     python(f"""{PROGRAM}
 torch.set_num_threads(3)
-assert runtime.parallel_entry() and runtime.thread_count() == 3
+assert runtime.pool()[0] and runtime.thread_count() == 3
 assert torch.get_num_threads() == 3  # asking has changed nothing, here or in a new thread
 seen = []
 thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
@@ -95,7 +94,7 @@ torch.set_num_threads(3)
 run()
 def child():
     assert runtime.thread_count() == 1
-    assert runtime.parallel_entry() == runtime.thread_number_entry() == runtime.team_size_entry() == 0
+    assert list(runtime.pool()) == [None] * 3
     in_a_child(lambda: runtime.thread_count() == 1 or os._exit(1))
 in_a_child(child)
 run()  # the parent goes on as before
@@ -105,23 +104,23 @@ run()  # the parent goes on as before
 def test_without_openmp_everything_runs_serially(monkeypatch):
     import torch
 
-    from unrolled.compiler.runtime import parallel_entry, thread_count, threads
+    from unrolled.compiler.runtime import pool, thread_count, threads
 
     threads._found.cache_clear()
     try:
         monkeypatch.setattr(torch.__config__, "parallel_info", lambda: "ATen parallel backend: native thread pool")
-        assert (thread_count(), parallel_entry()) == (1, 0)
+        assert (thread_count(), pool()[0]) == (1, None)
     finally:
         threads._found.cache_clear()
 
 
 def test_a_runtime_that_is_not_torchs_is_not_used(monkeypatch):
-    from unrolled.compiler.runtime import parallel_entry, thread_count, threads
+    from unrolled.compiler.runtime import pool, thread_count, threads
 
     threads._found.cache_clear()
     try:
         monkeypatch.setattr(threads, "_is_torchs", lambda _: False)
-        assert (thread_count(), parallel_entry()) == (1, 0)
+        assert (thread_count(), pool()[0]) == (1, None)
         assert threads.runtime().why_not == "PyTorch's OpenMP runtime was not found"
     finally:
         threads._found.cache_clear()

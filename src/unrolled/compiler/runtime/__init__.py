@@ -3,7 +3,7 @@
 from .cache import clear_cache, find_text, load, settings, store_text
 from .folder import cache_folder
 from .memory import MEMORY
-from .threads import parallel_entry, pool, team_size_entry, thread_count, thread_number_entry
+from .threads import pool, thread_count
 from .toolchain import instruction_set
 
 __all__ = [
@@ -13,11 +13,8 @@ __all__ = [
     "find_text",
     "instruction_set",
     "load",
-    "parallel_entry",
     "pool",
     "settings",
     "store_text",
-    "team_size_entry",
     "thread_count",
-    "thread_number_entry",
 ]

@@ -32,7 +32,11 @@ _asked = False  # whether a kernel may have used the threads
 
 
 def pool() -> Any:
-    """The addresses of the three functions as a kernel takes them: an array, of nulls where it runs serially."""
+    """The addresses of the three functions as a kernel takes them: an array, of nulls where it runs serially.
+
+    They are those of ``GOMP_parallel(void (*)(void *), void *, unsigned, unsigned)``, ``int omp_get_thread_num(void)``
+    and ``int omp_get_num_threads(void)``.
+    """
     global _asked
     _asked = True
     return _addresses(runtime())
@@ -41,23 +45,6 @@ def pool() -> Any:
 @functools.cache
 def _addresses(found: "Runtime") -> Any:
     return (ctypes.c_void_p * 3)(found.parallel, found.thread_number, found.team_size)
-
-
-def parallel_entry() -> int:
-    """The address of ``GOMP_parallel(void (*)(void *), void *, unsigned, unsigned)``, or 0: run serially."""
-    global _asked
-    _asked = True
-    return runtime().parallel
-
-
-def thread_number_entry() -> int:
-    """The address of ``int omp_get_thread_num(void)`` beside :func:`parallel_entry`, or 0."""
-    return runtime().thread_number
-
-
-def team_size_entry() -> int:
-    """The address of ``int omp_get_num_threads(void)`` beside :func:`parallel_entry`, or 0."""
-    return runtime().team_size
 
 
 def thread_count() -> int:
