@@ -48,12 +48,21 @@ def apply(job: Job, closed: list[Tensor]) -> tuple[Tree, Tree]:
     """Outputs (T, B, ...) and last state of a whole sequence."""
     run, graph = job.run, job.plan.graph
     tensors = (*([] if run.x is None else leaves(run.x)), *leaves(run.state), *leaves(run.reset_state), *closed)
-    if job.plan.backward is not None and torch.is_grad_enabled():
-        flat = apply_to_tensors(job, *tensors)
-    else:
-        flat = _forward(job, tensors)[0]
+    differentiable = job.plan.backward is not None and torch.is_grad_enabled()
+    flat = _apply_to_tensors(job, tensors) if differentiable else tuple(_forward(job, tensors)[0])
     count = len(graph.output)
     return unflatten(job.output, flat[:count]), unflatten(job.after, flat[count:])
+
+
+def _apply_to_tensors(job: Job, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    if job.run.recompute and any(node.op in RANDOM for node in job.plan.graph.nodes):
+        from torch.utils.checkpoint import checkpoint  # which draws the same numbers once more
+
+        job = job._replace(run=replace(job.run, recompute=False))
+        again: tuple[Tensor, ...] = checkpoint(apply_to_tensors, job, *tensors, use_reentrant=False)
+        return again
+    flat: tuple[Tensor, ...] = apply_to_tensors(job, *tensors)
+    return flat
 
 
 def _forward(job: Job, tensors: tuple[Tensor, ...]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
@@ -80,7 +89,7 @@ class _Sequence(torch.autograd.Function):
         """The whole sequence forward in time."""
         results, kept = _forward(job, tensors)
         ctx.job, ctx.inputs = job, len(tensors)
-        ctx.save_for_backward(*kept)
+        ctx.save_for_backward(*(tensors if job.run.recompute else kept))
         ctx.mark_non_differentiable(*(leaf for leaf in results if not leaf.is_floating_point()))
         return tuple(results)
 
@@ -92,6 +101,8 @@ class _Sequence(torch.autograd.Function):
         tensors, kept = everything[: ctx.inputs], list(everything[ctx.inputs :])
         if torch.is_grad_enabled():
             return (None, *_twice(job, tensors, grads))
+        if job.run.recompute:
+            kept = list(_forward(job, tensors)[1][ctx.inputs :])
         run, graph = job.run, job.plan.graph
         _, state, _, _ = _parts(graph, tensors)
         values: Values = {}

@@ -1,5 +1,7 @@
 """The reference: a plain loop over time that defines what every other backend must compute."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -14,6 +16,8 @@ def run_reference(step: Step, run: Unrolling) -> tuple[Tree, Tree]:
     Returns:
         The outputs (T, B, ...), zero where a step is masked, and each row's state after its last valid step.
     """
+    if run.recompute and torch.is_grad_enabled():
+        return _recomputed(step, run)
     # unbind, not indexing: the gradient of T slices is then one stack instead of T full-size additions
     inputs = None if run.x is None else [leaf.unbind(0) for leaf in leaves(run.x)]
     outputs: list[Tree] = [None] * run.steps
@@ -36,6 +40,18 @@ def run_reference(step: Step, run: Unrolling) -> tuple[Tree, Tree]:
         check_dtypes(output, outputs[0], name, "A step must keep the dtypes of its output.")
     by_leaf = zip(*(leaves(output) for output in outputs), strict=True)
     return unflatten(outputs[0], [torch.stack(column) for column in by_leaf]), state
+
+
+def _recomputed(step: Step, run: Unrolling) -> tuple[Tree, Tree]:
+    """The same, of which nothing is kept for the way back."""
+    from torch.utils.checkpoint import checkpoint
+
+    def again(x: Tree | None, state: Tree) -> tuple[Tree, Tree]:
+        return run_reference(step, replace(run, x=x, state=state, recompute=False))
+
+    # x and state are arguments because from them it learns whose random state to put back
+    results: tuple[Tree, Tree] = checkpoint(again, run.x, run.state, use_reentrant=False)
+    return results
 
 
 def check_step(result: Tree, state: Tree, batch_size: int) -> tuple[Tree, Tree]:

@@ -33,6 +33,7 @@ class Unrolling:
     truncated_bptt_steps: int | None
     done: int = 0  # steps of the same sequence that were run before these, in the order of processing
     passing: bool = False  # whether who gets the outputs, and the gradients of x, copies them at once
+    recompute: bool = False  # whether nothing is kept for the way back, and all is computed once more then
 
     def times(self) -> range:
         """The time steps in the order in which they are processed."""

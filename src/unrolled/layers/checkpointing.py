@@ -14,19 +14,12 @@ def run_checkpointed(
     """A run in chunks of ``every`` steps, of which only the states in between are kept for the way back."""
     if not torch.is_grad_enabled():
         return backend(run)
-    from torch.utils.checkpoint import checkpoint
-
     state = run.state
 
     def outputs() -> Iterator[Tree]:
         nonlocal state
         for part in chunks(run, every):
-
-            def again(x: Tree | None, state: Tree, part: Unrolling = part) -> tuple[Tree, Tree]:
-                return backend(replace(part, x=x, state=state, passing=True))
-
-            # x and state are arguments because from them it learns whose random state to put back
-            output, state = checkpoint(again, part.x, state, use_reentrant=False)
+            output, state = backend(replace(part, state=state, passing=True, recompute=True))
             yield output
 
     return join(outputs(), run), state
