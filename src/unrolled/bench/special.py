@@ -60,7 +60,7 @@ def memory(seconds: float, *, quick: bool) -> Found:
     yield Row("memory", "LSTM", "training", MEMORY, "torch.nn.LSTM", mine, its, "bytes")
     if quick:
         return
-    long, every = LONG, round(2 * LONG.T**0.5)  # twice the number that saves most costs far less time
+    long, every = LONG, round(LONG.T**0.5)
     name = f"checkpoint_every={every}"
     chunked, whole = (_bytes(training_bytes("unrolled", long, every=each, of_input=False)) for each in (every, None))
     yield Row("memory", name, "training", long, "without", chunked, whole, "bytes")
