@@ -192,3 +192,10 @@ def test_a_matrix_product_in_either_order():
     torch.testing.assert_close(gemm.matrix_product(a, b), a @ b)
     torch.testing.assert_close(gemm.matrix_product(a.t(), a[:, :50]), a.t() @ a[:, :50])
     assert torch.equal(gemm.matrix_product(a[:2, :3], b[:3]), a[:2, :3] @ b[:3])
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace`")
+def test_who_traces_sees_an_operation():
+    x, weight, bias, _ = matrices(6, 5, 4)
+    traced = torch.jit.trace(lambda x: gemm.linear(x, weight, bias), x, check_trace=False)
+    torch.testing.assert_close(traced(2 * x), F.linear(2 * x, weight, bias))

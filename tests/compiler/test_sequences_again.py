@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 
 from unrolled import Bidirectional, Cell, InputError, Recurrent, Stack
 from unrolled.cells import GRU, LSTM, Elman, Jordan
@@ -221,6 +222,37 @@ def test_gradients_after_a_change_and_twice():
     for _ in range(4):
         double(small.clone().requires_grad_())
     assert torch.autograd.gradgradcheck(lambda x: double(x)[0], small.requires_grad_())
+
+
+CONTEXTS = {
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "forward differentiation": forward_ad.dual_level,
+    "anomaly detection": torch.autograd.detect_anomaly,
+}
+
+
+@pytest.mark.filterwarnings("ignore:Anomaly")
+@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("learning", [False, True])
+def test_contexts_in_which_it_does_not_serve(context, learning):
+    layer, x = Recurrent(GRU(I, H), backend="compiled"), torch.randn(T, B, I)
+    with torch.set_grad_enabled(learning):
+        warm(layer, x)
+        assert layer._again(x, None) is not None
+        with CONTEXTS[context]():
+            assert layer._again(x, None) is None
+        assert layer._again(x, None) is not None
+
+
+@pytest.mark.filterwarnings("ignore:Not compiled")
+def test_transforms_go_the_usual_way():
+    layer, x = Recurrent(GRU(I, H)), torch.randn(T, B, I)
+    reference = Recurrent(layer.cell, backend="reference")
+    warm(layer, x)
+    found = torch.func.grad(lambda x: layer(x)[0].square().sum())(x)
+    torch.testing.assert_close(found, torch.func.grad(lambda x: reference(x)[0].square().sum())(x))
+    many = torch.func.vmap(lambda x: layer(x)[0])(torch.stack([x, 2 * x]))
+    torch.testing.assert_close(many[1], reference(2 * x)[0])
 
 
 class Noisy(Cell):

@@ -35,8 +35,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Shape:
         x (..., K), weight (N, K), bias (N,); the result is (..., N).
     """
-    fits = x.dim() > 0 and weight.dim() == 2 and x.shape[-1:] == weight.shape[1:] and _spans(bias, len(weight))
-    if not fits or not _has_kernel(x, weight, bias):
+    if not (_has_kernel(x, weight, bias) and x.dim() and weight.dim() == 2 and _fits(x.shape[-1], weight.t(), bias)):
         return F.linear(x, weight, bias)
     rows = x.flatten(0, -2) if x.dim() > 1 else x.unsqueeze(0)
     return product(rows, weight.t(), bias).view(*x.shape[:-1], len(weight))
@@ -48,8 +47,7 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     Shape:
         a (R, K), b (K, N), bias (N,); the result is (R, N).
     """
-    fits = a.dim() == b.dim() == 2 and a.shape[1] == len(b) and _spans(bias, b.shape[1])
-    if not fits or not _has_kernel(a, b, bias):
+    if not (_has_kernel(a, b, bias) and a.dim() == 2 and _fits(a.shape[1], b, bias)):
         return torch.mm(a, b) if bias is None else torch.addmm(bias, a, b)
     if torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in (a, b, bias)):
         made: Tensor = _Product.apply(a, b, bias)
@@ -63,8 +61,7 @@ def total(a: Tensor, b: Tensor) -> Tensor:
     Shape:
         a (R, M), b (R, N); the result is (M, N).
     """
-    fits = a.dim() == b.dim() == 2 and len(a) == len(b)
-    if not fits or not _has_kernel(a, b, None):
+    if not (_has_kernel(a, b, None) and a.dim() == b.dim() == 2 and len(a) == len(b)):
         return torch.mm(a.t(), b)
     if torch.is_grad_enabled() and (a.requires_grad or b.requires_grad):
         made: Tensor = _Total.apply(a, b)
@@ -235,8 +232,9 @@ def _kernels() -> dict[torch.dtype, _Kernels]:
 
 
 def _has_kernel(a: Tensor, b: Tensor, bias: Tensor | None) -> bool:
-    """Whether a kernel can compute it, of matrices that fit; PyTorch says best what is wrong with the others."""
-    if is_compiling() or a.dtype not in _SUFFIXES or torch._C._len_torch_dispatch_stack() or not is_plain_context():
+    """Whether a kernel can compute with such tensors; asked first, for who traces must not see sizes compared."""
+    tracing = is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+    if tracing or a.dtype not in _SUFFIXES or torch._C._len_torch_dispatch_stack() or not is_plain_context():
         return False
     for tensor in (a, b) if bias is None else (a, b, bias):
         plain = type(tensor) in (Tensor, nn.Parameter) and tensor.layout is torch.strided and not tensor.is_neg()
@@ -245,5 +243,6 @@ def _has_kernel(a: Tensor, b: Tensor, bias: Tensor | None) -> bool:
     return bool(_kernels())
 
 
-def _spans(bias: Tensor | None, columns: int) -> bool:
-    return bias is None or bias.shape == (columns,)
+def _fits(inner: int, b: Tensor, bias: Tensor | None) -> bool:
+    """Whether rows of so many numbers go with a matrix (K, N) and a bias; PyTorch says best what is wrong."""
+    return b.dim() == 2 and inner == len(b) and (bias is None or bias.shape == b.shape[1:])
