@@ -126,6 +126,8 @@ def test_a_kept_weight_is_packed_again_when_it_changes():
             lambda: None,
             lambda: layer.weight.add_(1),
             lambda: layer.weight.data.mul_(2),
+            lambda: layer.weight.data[17].zero_(),
+            lambda: layer.weight.data[:, 3].zero_(),
             lambda: setattr(layer, "weight", torch.nn.Parameter(torch.randn(30, 40))),
             lambda: layer.weight.set_(torch.randn(30, 40)),
         ):

@@ -6,9 +6,12 @@ import pytest
 import torch
 from torch import nn
 from torch.autograd import forward_ad
+from torch.utils.checkpoint import checkpoint
 
 from unrolled import Bidirectional, Cell, InputError, Recurrent, Stack
 from unrolled.cells import GRU, LSTM, Elman, Jordan
+from unrolled.compiler import stepper
+from unrolled.layers import streaming
 from unrolled.layers.streaming import SEQUENCES
 
 T, B, I, H = 9, 3, 5, 20  # noqa: E741
@@ -52,7 +55,7 @@ def warm(layer, *given):
 
 def is_served(layer, x, state=None):
     """Whether a function serves; it then gives the very bits, shapes and structure of the usual path."""
-    found = layer._again(x, state) if id(layer) in SEQUENCES else None
+    found = layer._again(x, state)[0] if id(layer) in SEQUENCES else None
     if found is None:
         return False
     known = SEQUENCES.pop(id(layer))
@@ -193,7 +196,7 @@ def test_gradients_of_the_usual_path(cell, options):
         states[1] = type(layer.initial_state(1))(*states[1])
     for state in states:
         usual = gradients(layer, x, state)
-        SEQUENCES.clear()
+        streaming._forget_all()
         for _ in range(4):
             for a, b in zip(gradients(layer, x, state), usual, strict=True):
                 assert torch.equal(a, b)
@@ -238,10 +241,10 @@ def test_contexts_in_which_it_does_not_serve(context, learning):
     layer, x = Recurrent(GRU(I, H), backend="compiled"), torch.randn(T, B, I)
     with torch.set_grad_enabled(learning):
         warm(layer, x)
-        assert layer._again(x, None) is not None
+        assert layer._again(x, None)[0] is not None
         with CONTEXTS[context]():
-            assert layer._again(x, None) is None
-        assert layer._again(x, None) is not None
+            assert layer._again(x, None)[0] is None
+        assert layer._again(x, None)[0] is not None
 
 
 @pytest.mark.filterwarnings("ignore:Not compiled")
@@ -275,6 +278,56 @@ def test_random_numbers_are_drawn_once_a_call(monkeypatch):
         assert torch.equal(layer(x)[0], outputs)
 
 
+class RandomStart(Cell):
+    hidden_size = H
+
+    def initial_state(self, batch_size):
+        return torch.randn(batch_size, H)
+
+    def step(self, x, h):
+        h = torch.tanh(x + h)
+        return h, h
+
+
+def test_a_random_first_state_is_drawn_once_a_call():
+    warmed, x = Recurrent(RandomStart(), backend="compiled"), torch.randn(T, B, H)
+    warm(warmed, x)
+    for steps in (T, T - 1):
+        torch.manual_seed(4)
+        expected = Recurrent(RandomStart(), backend="compiled")(x[:steps])[1], torch.randn(3)
+        torch.manual_seed(4)
+        assert_same((warmed(x[:steps])[1], torch.randn(3)), expected)
+
+
+def test_within_a_checkpoint_of_the_users():
+    layer, x = Recurrent(GRU(I, H), backend="compiled"), torch.randn(T, B, I).requires_grad_()
+    for _ in range(6):
+        checkpoint(layer, x, use_reentrant=False)[0].sum().backward()
+    assert SEQUENCES[id(layer)]
+
+
+def test_the_backend_that_is_named_later_is_run(monkeypatch):
+    layer, x = Recurrent(GRU(I, H)), torch.randn(T, B, I)
+    warm(layer, x)
+    assert layer._again(x, None)[0] is not None
+    monkeypatch.setenv("UNROLLED_BACKEND", "reference")
+    assert layer._again(x, None)[0] is None
+    monkeypatch.setenv("UNROLLED_BACKEND", "nosuch")
+    with pytest.raises(InputError, match="UNROLLED_BACKEND"):
+        layer(x)
+
+
+def test_a_call_that_is_never_served_is_not_prepared_again_and_again(monkeypatch):
+    layer, x = Recurrent(GRU(I, H), backend="compiled"), torch.randn(T, B, I)
+    made = []
+    monkeypatch.setattr("unrolled.layers.recurrent.SEQUENCES", {})  # where nobody looks
+    make_again = stepper.make_again
+    monkeypatch.setattr(stepper, "make_again", lambda *a, **k: (made.append(1), make_again(*a, **k))[1])
+    for _ in range(200):
+        layer(x)
+    assert 0 < len(made) < 12
+
+
 def test_the_graph_of_one_call_does_not_hold_the_next():
     layer, x = Recurrent(LSTM(I, H), backend="compiled"), torch.randn(T, B, I)
     warm(layer, x)
@@ -284,3 +337,12 @@ def test_the_graph_of_one_call_does_not_hold_the_next():
     first.sum().backward()
     with pytest.raises(RuntimeError, match="second time"):
         first.sum().backward()
+
+
+def test_single_numbers_that_are_changed_behind_pytorch_are_seen():
+    """As a numerical derivative does."""
+    layer, x = Recurrent(LSTM(4, 6), backend="compiled").double(), torch.randn(3, 2, 4).double()
+    with torch.no_grad():
+        for _ in range(4):
+            layer(x)
+    assert torch.autograd.gradcheck(lambda *_: layer(x)[0], tuple(layer.parameters()))

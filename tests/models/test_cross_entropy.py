@@ -75,6 +75,20 @@ def test_an_improbable_target_has_a_finite_loss():
     assert linear_cross_entropy(hidden, weight, bias, torch.tensor([0])).item() == 500.0
 
 
+@pytest.mark.parametrize("wrong", [-1, -100, 9])
+def test_what_is_no_class_is_refused(wrong):
+    tensors, targets = numbers(6, 3, 9)
+    targets[2] = wrong
+    with pytest.raises((IndexError, RuntimeError)):
+        linear_cross_entropy(*tensors, targets)
+
+
+def test_small_probabilities_in_half_precision():
+    (hidden, weight, bias), targets = numbers(64, 32, 50, torch.float16, scale=2.0)
+    expected = F.cross_entropy(F.linear(hidden, weight, bias), targets)
+    torch.testing.assert_close(linear_cross_entropy(hidden, weight, bias, targets), expected, rtol=1e-2, atol=1e-2)
+
+
 def test_uniform_weights_fill_their_range_and_follow_the_seed():
     model = torch.nn.Sequential(torch.nn.Embedding(50, 20), torch.nn.Linear(20, 30))
     torch.manual_seed(3)

@@ -95,7 +95,14 @@ class _Sequence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> Any:
-        """The whole sequence back through time."""
+        """The whole sequence back through time, in the precision of the way forward, where autocast is off."""
+        if torch._C._is_any_autocast_enabled() and not torch.is_grad_enabled():
+            with torch.autocast(leaves(ctx.job.run.state)[0].device.type, enabled=False):
+                return _Sequence._back(ctx, grads)
+        return _Sequence._back(ctx, grads)
+
+    @staticmethod
+    def _back(ctx: Any, grads: tuple[Tensor | None, ...]) -> Any:
         job: Job = ctx.job
         everything = ctx.saved_tensors  # read once: a checkpoint unpacks it once
         tensors, kept = everything[: ctx.inputs], list(everything[ctx.inputs :])

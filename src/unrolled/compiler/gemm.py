@@ -113,7 +113,7 @@ def _product(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
         threads = thread_count()
         keeps = rows <= _FEW and kernel.keeps and not torch.is_grad_enabled() and not b.is_inference()
         kept = kernel.kept(b) if keeps else None
-        memory = packed = kept
+        memory, packed, marks = kept, kept, _marks(b) if keeps else None  # before it is read: it may change meanwhile
         if kept is None and rows >= _MANY * threads:
             memory = MEMORY.take(threads * kernel.local_size(inner, columns))
         elif kept is None:
@@ -122,7 +122,7 @@ def _product(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
         places = (None if part is None else part.data_ptr() for part in (a, b, bias, packed, memory, made))
         kernel.product(numbers, *places, pool())
         if keeps and kept is None and packed is not None:
-            kernel.keep(b, packed)
+            kernel.keep(b, marks, packed)
     return made.to(dtype)
 
 
@@ -192,17 +192,17 @@ class _Kernels:
         pack = self.packs.get(id(_base(b)))
         if pack is None or pack.of() is not _base(b) or pack.marks != _marks(b):
             return None
-        # a write through .data does not raise the version
+        # a write through .data, or by a fused optimizer, does not raise the version
         holds = self.holds(*b.shape, b.data_ptr(), *b.stride(), pack.memory.data_ptr())
         return pack.memory if holds else None
 
-    def keep(self, b: Tensor, memory: Tensor) -> None:
+    def keep(self, b: Tensor, marks: Hashable, memory: Tensor) -> None:
         """Remember it; the oldest is forgotten."""
         place, packs = id(_base(b)), self.packs
         packs.pop(place, None)
-        packs[place] = _Pack(weakref.ref(_base(b), lambda _: packs.pop(place, None)), _marks(b), memory)
-        while len(packs) > _MOST_PACKS:
-            packs.pop(next(iter(packs)), None)
+        packs[place] = _Pack(weakref.ref(_base(b), lambda _: packs.pop(place, None)), marks, memory)
+        for old in list(packs)[:-_MOST_PACKS]:
+            packs.pop(old, None)
 
 
 def _base(b: Tensor) -> Tensor:

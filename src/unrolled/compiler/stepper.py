@@ -11,6 +11,7 @@ metadata, address and version, and if samples of it agree with the pack, which t
 """
 
 import ctypes
+import os
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,7 @@ HABITS = (ctypes.c_long * 4)(32, 48, 2, 100_000)
 
 _PLAIN = (Tensor, nn.Parameter)
 _MOST_PACKS = 63  # bits of a number
+_SMALL = 1 << 16  # numbers of a weight that is packed anew for each sequence: that takes no longer than to look at all
 _MOST_BYTES = 1 << 20  # of sequences that nobody asks for
 _POINTER = ctypes.sizeof(ctypes.c_void_p)
 
@@ -71,6 +73,7 @@ _NAMES: dict[str, Any] = {
     "tracing": torch.jit.is_tracing,  # type: ignore[attr-defined]
     "is_plain": is_plain_context,
     "empty": _quick_empty(),
+    "named": lambda: _named(),
 }
 
 
@@ -269,13 +272,24 @@ def _contexts(held: _Held, backend: str, reverse: bool, single: bool, *, native:
     return [
         f"attributes['backend'] is not {held(backend)}",
         "not attributes['reverse']" if reverse else "attributes['reverse']",
-        *(() if single else ("not grad_enabled()" if torch.is_grad_enabled() else "grad_enabled()",)),
+        *(() if single else _of_sequences(held)),
         "anomaly()",
         "forward_ad._current_level >= 0",
         f"default_dtype() is not {held(torch.get_default_dtype())}",
         f"threads() != {torch.get_num_threads()}",
         *(() if native else ("dispatch_modes()", "tracing()", "not is_plain()")),
     ]
+
+
+def _of_sequences(held: _Held) -> list[str]:
+    """What more would be run another way of a whole sequence; a step has no time to ask for settings."""
+    learning = "not grad_enabled()" if torch.is_grad_enabled() else "grad_enabled()"
+    return [learning, f"named() != {held(_named())}"]
+
+
+def _named() -> tuple[str | None, str | None]:
+    """The settings that name a backend or an instruction set."""
+    return os.environ.get("UNROLLED_BACKEND"), os.environ.get("UNROLLED_ISA")
 
 
 def _take_apart(held: _Held, name: str, tree: Tree, names: Iterator[str]) -> list[str]:
@@ -343,7 +357,8 @@ def _call(
     pointers += [f"{name}.data_ptr()" for name in given]
     alone = len(constants) + len(kernel.reads) + len(kernel.makes)
     layout = f"{alone}P" + f"2P{2 * _POINTER}x" * len(states)  # no resets, no masks
-    every, habits = (1 << len(kernel.packed)) - 1, HABITS if single else USUAL_HABITS
+    habits = HABITS if single else USUAL_HABITS
+    every = sum(1 << k for k, i in enumerate(kernel.packed) if single or tensors[i].numel() > _SMALL)
     numbers = (ctypes.c_long * 7)(run.steps, run.batch_size, run.reverse, 0, 0, thread_count(), every)
     places = (ctypes.c_void_p * (alone + 4 * len(states)))()
     call = f"{held(engine.library.u_forward_again)}({held(_arguments(engine, numbers, places, packs, habits))})"

@@ -106,9 +106,10 @@ class Recurrent(nn.Module):
             states after every step, where a step is masked the state that is held.
         """
         plain = lengths is None and mask is None and reset is None and isinstance(x, Tensor)
+        made = None  # of the initial state
         plain = plain and not (is_compiling() or self.return_all_states or self.checkpoint_every)
         if plain and id(self) in SEQUENCES and steps is None:
-            found = self._again(x, state)
+            found, made = self._again(x, state)
             if found is not None:
                 return found
         if isinstance(x, PackedSequence):
@@ -122,7 +123,7 @@ class Recurrent(nn.Module):
             self._check_features(x)
         start, reset_state = state, None
         if state is None or reset is not None:
-            reset_state = self._initial_state(x, state)
+            reset_state = self._initial_state(x, state) if made is None else made
             if plain:  # as it is given to who runs it again
                 reset_state = map_tree(Tensor.contiguous, reset_state)
             start = reset_state if state is None else state
@@ -185,19 +186,22 @@ class Recurrent(nn.Module):
         note_usual(self, x, state, single=True)
         return results
 
-    def _again(self, x: Any, state: Tree | None) -> tuple[Tree, Tree] | None:
-        """A whole sequence by a function that was made for just such; None: go the usual way."""
+    def _again(self, x: Any, state: Tree | None) -> tuple[tuple[Tree, Tree] | None, Tree | None]:
+        """A whole sequence by a function that was made for just such; None: go the usual way. The initial state, if
+        it was made: it may draw random numbers, and so is asked for once.
+        """
+        made = None
         if x.dim() < 2:
-            return None
+            return None, made
         if self.batch_first:
             x = x.transpose(0, 1).contiguous()
         if state is None:
-            state = map_tree(Tensor.contiguous, initial_state_beside(self.cell, x.shape[1], x))
+            state = made = map_tree(Tensor.contiguous, initial_state_beside(self.cell, x.shape[1], x))
         for again in SEQUENCES[id(self)]:
             found: tuple[Tree, Tree] | None = again(self.__dict__, x, state)
             if found is not None:
-                return (swap_time_and_batch(found[0]), found[1]) if self.batch_first else found
-        return None
+                return ((swap_time_and_batch(found[0]), found[1]) if self.batch_first else found), made
+        return None, made
 
     def _usual_step(self, x: Tree | None, state: Tree | None) -> tuple[Tree, Tree]:
         """One time step as a sequence of one."""

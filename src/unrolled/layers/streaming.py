@@ -23,10 +23,11 @@ class _Stream:
     """What is known of a layer that has gone the usual way."""
 
     owner: "weakref.ref[Any]"
-    last: Any = None  # shapes and dtypes of its last usual call
+    last: Any = None  # what its last usual call was given
     source: Any = None  # of what the functions were made
     failed: int = 0  # attempts in a row that gave none
     waits: int = 0  # usual calls to come before the next
+    tried: tuple[Any, ...] = ()  # calls for which a function with gradients was made of that source
 
 
 STEPS: dict[int, tuple[Any, ...]] = {}
@@ -53,16 +54,16 @@ def note_usual(layer: Any, x: Tree | None, state: Tree, *, single: bool) -> None
         known.pop(place, None)
         stream = _STREAMS[place, single] = _Stream(weakref.ref(layer, lambda _: _forget(place)))
     given = [*([] if x is None else leaves(x)), *leaves(state)]
-    now = is_grad_enabled(), [(leaf.shape, leaf.dtype) for leaf in given]
+    now = is_grad_enabled(), [(leaf.shape, leaf.dtype, leaf.requires_grad) for leaf in given]
     alike, stream.last = now == stream.last, now
     if alike and stream.waits:
         stream.waits -= 1
     elif alike and check_backend(layer.backend) in ("auto", "compiled"):
-        _try_to_make(layer, stream, known, x, state, single)
+        _try_to_make(layer, stream, known, x, state, single=single)
 
 
 def _try_to_make(
-    layer: Any, stream: _Stream, known: dict[int, tuple[Any, ...]], x: Tree | None, state: Tree, single: bool
+    layer: Any, stream: _Stream, known: dict[int, tuple[Any, ...]], x: Tree | None, state: Tree, *, single: bool
 ) -> None:
     from ..compiler.stepper import make_again  # there already: the usual way has led through it
 
@@ -71,11 +72,17 @@ def _try_to_make(
     sequence = map_tree(_with_time, x) if single and x is not None else x
     run = settle(sequence, state, steps=1 if x is None else None, reverse=layer.reverse)
     source, made = make_again(layer.cell.step, run, layer.backend, single=single)
-    if made is None or made(layer.__dict__, x, state) is None:
+    if source is not stream.source:
+        stream.tried = ()
+    learning = is_grad_enabled()
+    # with gradients it is not tried out, for whoever watches the graph would see it; what comes again was not served
+    serves = made is not None and (stream.last not in stream.tried if learning else made(layer.__dict__, x, state))
+    if not serves:
         stream.failed, stream.waits = stream.failed + 1, min(2 << stream.failed, _RAREST)
         return
     others = known.get(id(layer), ()) if source is stream.source else ()
     stream.source, stream.failed, stream.waits = source, 0, 1
+    stream.tried = (*stream.tried, stream.last)[-_MOST:] if learning else stream.tried
     known[id(layer)] = (made, *others)[:_MOST]
 
 
@@ -90,8 +97,8 @@ def _forget(place: int) -> None:
 
 
 def _forget_all() -> None:
-    STEPS.clear()
-    SEQUENCES.clear()
+    for known in (STEPS, SEQUENCES, _STREAMS):
+        known.clear()
 
 
 if hasattr(os, "register_at_fork"):  # the functions call threads that a forked process does not have

@@ -50,15 +50,15 @@ class _LinearCrossEntropy(torch.autograd.Function):
         logits = linear(hidden, weight, bias)
         probabilities = torch.softmax(logits, 1, out=logits)
         rows = torch.arange(len(targets), device=targets.device)
-        likely = probabilities[rows, targets]
+        likely = probabilities.gather(1, targets[:, None]).squeeze(1)  # which refuses what is no class
         losses = -likely.log()
-        rare = likely < _RARE
+        rare = likely < max(_RARE, 1024 * torch.finfo(likely.dtype).tiny)
         if rare.any():  # too small for its logarithm to be exact
             losses[rare] = linear_cross_entropies(hidden[rare], weight, bias, targets[rare])
         loss = losses.mean()
         d_logits = probabilities
         d_logits[rows, targets] -= 1
-        scale = 1 / len(targets)  # of what is smaller, in place of the logits' gradient
+        scale = 1 / max(len(targets), 1)  # of what is smaller, in place of the logits' gradient
         ctx.save_for_backward(
             product(d_logits, weight).mul_(scale) if ctx.needs_input_grad[0] else None,
             total(d_logits, hidden * scale) if ctx.needs_input_grad[1] else None,

@@ -103,10 +103,16 @@ U_GEMM_EXPORTED long u_T(u_gemm_local_size)(long K, long N) {
     return U_ROUND_UP(u_T(u_packed_size)(depth, N < columns ? N : columns) * (long)sizeof(u_packed));
 }
 
-/* Whether `packed` still is b, as far as samples tell. */
-U_GEMM_EXPORTED int u_T(u_gemm_holds)(long K, long N, const u_real *b, long sk, long sn, const u_packed *packed) {
-    (void)K, (void)N, (void)b, (void)sk, (void)sn, (void)packed;
-    return u_T(u_pack_holds)(K, N, b, sk, sn, packed);
+/* Whether `packed` still is b: of a small one every number tells, of others at least one of each row and column. */
+U_GEMM_EXPORTED int u_T(u_gemm_holds)(long K, long N, const u_real *b, long sk, long sn, const u_real *packed) {
+    const int all = K * N <= 4096;
+    for (long i = 0; all ? i < K * N : i < K || i < N; i++) {
+        const long k = all ? i / N : i % K, n = i % N, first = n / u_PANEL * u_PANEL;
+        if (memcmp(b + k * sk + n * sn, packed + K * first + k * u_T(u_panel_width)(N - first) + n - first,
+                   sizeof(u_real)))
+            return 0;
+    }
+    return 1;
 }
 
 /* c (R, N) = start (N) + a (R, K) b (K, N); n: R, K, N, strides of a's rows and of b, threads, whether `packed` is b
