@@ -49,12 +49,13 @@ def apply(job: Job, closed: list[Tensor]) -> tuple[Tree, Tree]:
     run, graph = job.run, job.plan.graph
     tensors = (*([] if run.x is None else leaves(run.x)), *leaves(run.state), *leaves(run.reset_state), *closed)
     differentiable = job.plan.backward is not None and torch.is_grad_enabled()
-    flat = _apply_to_tensors(job, tensors) if differentiable else tuple(_forward(job, tensors)[0])
+    flat = _learning(job, tensors) if differentiable else tuple(_forward(job, tensors)[0])
     count = len(graph.output)
     return unflatten(job.output, flat[:count]), unflatten(job.after, flat[count:])
 
 
-def _apply_to_tensors(job: Job, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _learning(job: Job, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The sequence as one differentiable operation; where random numbers are drawn, PyTorch recomputes it."""
     if job.run.recompute and any(node.op in RANDOM for node in job.plan.graph.nodes):
         from torch.utils.checkpoint import checkpoint  # which draws the same numbers once more
 

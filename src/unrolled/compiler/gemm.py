@@ -38,7 +38,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if not (_has_kernel(x, weight, bias) and x.dim() and weight.dim() == 2 and _fits(x.shape[-1], weight.t(), bias)):
         return F.linear(x, weight, bias)
     rows = x.flatten(0, -2) if x.dim() > 1 else x.unsqueeze(0)
-    return product(rows, weight.t(), bias).view(*x.shape[:-1], len(weight))
+    return _differentiable(rows, weight.t(), bias).view(*x.shape[:-1], len(weight))
 
 
 def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -49,10 +49,7 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     if not (_has_kernel(a, b, bias) and a.dim() == 2 and _fits(a.shape[1], b, bias)):
         return torch.mm(a, b) if bias is None else torch.addmm(bias, a, b)
-    if torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in (a, b, bias)):
-        made: Tensor = _Product.apply(a, b, bias)
-        return made
-    return _product(a, b, bias)
+    return _differentiable(a, b, bias)
 
 
 def total(a: Tensor, b: Tensor) -> Tensor:
@@ -102,6 +99,13 @@ class _Total(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad,), (a, b), wanted = grads, ctx.saved_tensors, ctx.needs_input_grad
         return product(b, grad.t()) if wanted[0] else None, product(a, grad) if wanted[1] else None
+
+
+def _differentiable(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+    if torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in (a, b, bias)):
+        made: Tensor = _Product.apply(a, b, bias)
+        return made
+    return _product(a, b, bias)
 
 
 def _product(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:

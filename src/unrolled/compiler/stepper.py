@@ -11,33 +11,24 @@ metadata, address and version, and if samples of it agree with the pack, which t
 """
 
 import ctypes
-import os
 import struct
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from importlib import import_module
-from types import BuiltinMethodType, FunctionType
-from typing import Any, TypeAlias
+from types import FunctionType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 
-from ..core import Step, Tree, Unrolling, leaves, map_tree
-from .context import is_plain_context
+from ..core import Step, Unrolling, leaves, map_tree
 from .engine import Planned, noted
 from .fingerprint_recall import Recalled
-from .fingerprint_watch import metadata_check
 from .function import Job, apply_to_tensors
 from .graph import Graph
 from .kernel import HABITS as USUAL_HABITS
 from .kernel import Compiled
 from .operations import RANDOM
 from .runtime import pool, thread_count
-
-Again: TypeAlias = Callable[[dict[str, Any], Tree, Tree], tuple[Tree, Tree] | None]
-"""From the attributes of a layer, x and the state to what its call returns; None: go the usual way."""
+from .stepper_text import Again, Held, checks, put_together
 
 HABITS = (ctypes.c_long * 4)(32, 48, 2, 100_000)
 """For a single step: to call threads together pays only where it is large."""
@@ -47,34 +38,6 @@ _MOST_PACKS = 63  # bits of a number
 _SMALL = 1 << 16  # numbers of a weight that is packed anew for each sequence: that takes no longer than to look at all
 _MOST_BYTES = 1 << 20  # of sequences that nobody asks for
 _POINTER = ctypes.sizeof(ctypes.c_void_p)
-
-
-def _empty(shape: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    return torch.empty(shape, dtype=dtype, device="cpu")
-
-
-def _quick_empty() -> Callable[..., Tensor]:
-    """What makes a tensor in a third of the time that ``torch.empty`` takes, where there is such a thing."""
-    try:
-        guards = import_module("torch._C._dynamo.guards")
-    except ImportError:
-        return _empty
-    found: Callable[..., Tensor] = getattr(guards, "_empty_strided_cpu", _empty)
-    return found
-
-
-_NAMES: dict[str, Any] = {
-    "grad_enabled": torch.is_grad_enabled,
-    "default_dtype": torch.get_default_dtype,
-    "threads": torch.get_num_threads,
-    "anomaly": torch.is_anomaly_enabled,
-    "forward_ad": forward_ad,
-    "dispatch_modes": torch._C._len_torch_dispatch_stack,
-    "tracing": torch.jit.is_tracing,  # type: ignore[attr-defined]
-    "is_plain": is_plain_context,
-    "empty": _quick_empty(),
-    "named": lambda: _named(),
-}
 
 
 @dataclass(eq=False)
@@ -172,18 +135,6 @@ def _sizes(engine: Compiled) -> list[int]:
     return list(sizes)[:count]
 
 
-@dataclass
-class _Held:
-    """The things that the function names, by the names of the arguments with which it is made."""
-
-    things: dict[str, Any] = field(default_factory=dict)
-
-    def __call__(self, thing: Any) -> str:
-        name = f"c{len(self.things)}"
-        self.things[name] = thing
-        return name
-
-
 def _write(
     known: tuple[Recalled, Planned, list[Tensor]],
     run: Unrolling,
@@ -194,10 +145,10 @@ def _write(
 ) -> Again:
     """The function as Python source, made once for all calls that are alike, with the things of this one."""
     recalled, planned, closed = known
-    held = _Held()
-    checks, xs, states = _checks(held, recalled, run, function, backend, single)
-    lines = [*checks, *_call(held, planned, closed, run, packs, xs, states, single)]
-    return _make(tuple(lines), len(held.things))(*held.things.values())
+    held = Held()
+    tests, xs, states = checks(held, recalled, run, function, backend, single)
+    lines = [*tests, *_call(held, planned, closed, run, packs, xs, states, single)]
+    return held.function(lines)
 
 
 def _write_learning(
@@ -208,120 +159,25 @@ def _write_learning(
     plan = planned.known.plan
     if plan.backward is None or any(node.op in RANDOM for node in plan.graph.nodes):
         return None
-    held = _Held()
-    checks, xs, states = _checks(held, recalled, run, function, backend, single=False)
+    held = Held()
+    tests, xs, states = checks(held, recalled, run, function, backend, single=False)
     of_run = {name: map_tree(torch.empty_like, getattr(run, name)) for name in ("state", "reset_state", "spare_state")}
     empty = None if run.x is None else map_tree(lambda leaf: leaf.new_empty(0), run.x)
     of_step = planned.known.output, planned.known.after
     kept = held((replace(run, x=empty, **of_run), plan, planned.engine, *of_step, thread_count()))
     made = [f"o{k}" for k in range(len(plan.graph.output))], [f"n{k}" for k in range(len(states))]
     lines = [
-        *checks,
+        *tests,
         f"{', '.join((*made[0], *made[1]))}, = {held(apply_to_tensors)}({held(Job)}(cell.step, *{kept}), "
         f"{', '.join((*xs, *states, *states))}, *{held(tuple(closed))})",
-        f"return {_put_together(held, planned.known.output, iter(made[0]))}, "
-        f"{_put_together(held, planned.known.after, iter(made[1]))}",
+        f"return {put_together(held, planned.known.output, iter(made[0]))}, "
+        f"{put_together(held, planned.known.after, iter(made[1]))}",
     ]
-    return _make(tuple(lines), len(held.things))(*held.things.values())
-
-
-def _checks(
-    held: _Held, recalled: Recalled, run: Unrolling, function: FunctionType, backend: str, single: bool
-) -> tuple[list[str], list[str], list[str]]:
-    """Statements that return None unless everything is as it was; the names of the tensors of x and of the state."""
-    x = [] if run.x is None else [leaf.squeeze(0) if single else leaf for leaf in leaves(run.x)]
-    state = leaves(run.state)
-    xs, states = [f"x{k}" for k in range(len(x))], [f"s{k}" for k in range(len(state))]
-    same = metadata_check([*x, *state])
-    lines = [
-        _refuse(*_contexts(held, backend, run.reverse, single, native=isinstance(same, BuiltinMethodType))),
-        *_take_apart(held, "x", run.x, iter(xs)),
-        *_take_apart(held, "state", run.state, iter(states)),
-        _refuse(f"not {held(same)}({', '.join((*xs, *states))})"),
-        "cell = attributes['_modules'].get('cell')",
-        _refuse(
-            f"{held(recalled.owner)}() is not cell",
-            f"{held(type(recalled.owner()))}.step is not {held(function)}",
-            f"not {held(recalled.check)}(cell)",
-        ),
-    ]
-    return lines, xs, states
-
-
-@lru_cache(64)
-def _make(lines: tuple[str, ...], count: int) -> Callable[..., Again]:
-    """What makes the function from the things that are held."""
-    body = "\n".join(f"        {line}" for line in lines)
-    source = (
-        f"def make({', '.join(f'c{k}' for k in range(count))}):\n"
-        f"    def again(attributes, x, state):\n{body}\n"
-        "    return again\n"
-    )
-    space = dict(_NAMES)
-    exec(compile(source, "<one step again>", "exec"), space)
-    made: Callable[..., Again] = space["make"]
-    return made
-
-
-def _refuse(*conditions: str) -> str:
-    return f"if {' or '.join(conditions)}: return None"
-
-
-def _contexts(held: _Held, backend: str, reverse: bool, single: bool, *, native: bool) -> list[str]:
-    """What would be run another way: most contexts that are refused show in PyTorch's own check of tensors."""
-    return [
-        f"attributes['backend'] is not {held(backend)}",
-        "not attributes['reverse']" if reverse else "attributes['reverse']",
-        *(() if single else _of_sequences(held)),
-        "anomaly()",
-        "forward_ad._current_level >= 0",
-        f"default_dtype() is not {held(torch.get_default_dtype())}",
-        f"threads() != {torch.get_num_threads()}",
-        *(() if native else ("dispatch_modes()", "tracing()", "not is_plain()")),
-    ]
-
-
-def _of_sequences(held: _Held) -> list[str]:
-    """What more would be run another way of a whole sequence; a step has no time to ask for settings."""
-    learning = "not grad_enabled()" if torch.is_grad_enabled() else "grad_enabled()"
-    return [learning, f"named() != {held(_named())}"]
-
-
-def _named() -> tuple[str | None, str | None]:
-    """The settings that name a backend or an instruction set."""
-    return os.environ.get("UNROLLED_BACKEND"), os.environ.get("UNROLLED_ISA")
-
-
-def _take_apart(held: _Held, name: str, tree: Tree, names: Iterator[str]) -> list[str]:
-    """Names for the tensors of a tree of the same structure."""
-    if tree is None:
-        return [_refuse(f"{name} is not None")]
-    if not isinstance(tree, tuple):
-        return [f"{next(names)} = {name}"]
-    parts, inner = [], []
-    for k, child in enumerate(tree):
-        if isinstance(child, tuple):
-            parts.append(f"{name}_{k}")
-            inner += _take_apart(held, parts[-1], child, names)
-        else:
-            parts.append(next(names))
-    return [
-        _refuse(f"type({name}) is not {held(type(tree))}", f"len({name}) != {len(tree)}"),
-        *([f"{', '.join(parts)}, = {name}"] if parts else []),
-        *inner,
-    ]
-
-
-def _put_together(held: _Held, tree: Tree, names: Iterator[str]) -> str:
-    """The expression of a tree of this structure."""
-    if not isinstance(tree, tuple):
-        return next(names)
-    children = "".join(f"{_put_together(held, child, names)}, " for child in tree)
-    return f"{held(type(tree))}({children})" if hasattr(tree, "_fields") else f"({children})"
+    return held.function(lines)
 
 
 def _call(
-    held: _Held,
+    held: Held,
     planned: Planned,
     closed: list[Tensor],
     run: Unrolling,
@@ -379,8 +235,8 @@ def _call(
         f"        {call}",
         f"        {seen}, {packed} = now, {every}",
         f"finally: {turn}.append(True)",
-        f"return {_put_together(held, planned.known.output, iter(outputs.values()))}, "
-        f"{_put_together(held, planned.known.after, iter(after))}",
+        f"return {put_together(held, planned.known.output, iter(outputs.values()))}, "
+        f"{put_together(held, planned.known.after, iter(after))}",
     ]
 
 

@@ -182,13 +182,10 @@ static __attribute__((unused)) void u_blank(const u_slice *s, long low, long cou
 #define U_PACK_HOLDS(S, REAL)                                                                                          \
     static __attribute__((unused)) int u_pack_holds_##S(long K, long N, const REAL *b, long sk, long sn,               \
                                                         const REAL *packed) {                                          \
-        const long panel = U_PANEL_VECTORS * U_VECTOR_BYTES / (long)sizeof(REAL), count = K * N;                       \
+        const long count = K * N;                                                                                      \
         for (long i = 0; i < 64 && i < count; i++) {                                                                   \
             const long place = count <= 64 ? i : i * (count - 1) / 63, k = place / N, n = place % N;                   \
-            const long first = n / panel * panel;                                                                      \
-            if (memcmp(b + k * sk + n * sn, packed + K * first + k * u_panel_width_##S(N - first) + n - first,         \
-                       sizeof(REAL)))                                                                                  \
-                return 0;                                                                                              \
+            if (memcmp(b + k * sk + n * sn, packed + u_packed_place_##S(K, N, k, n), sizeof(REAL))) return 0;          \
         }                                                                                                              \
         return 1;                                                                                                      \
     }

@@ -107,10 +107,8 @@ U_GEMM_EXPORTED long u_T(u_gemm_local_size)(long K, long N) {
 U_GEMM_EXPORTED int u_T(u_gemm_holds)(long K, long N, const u_real *b, long sk, long sn, const u_real *packed) {
     const int all = K * N <= 4096;
     for (long i = 0; all ? i < K * N : i < K || i < N; i++) {
-        const long k = all ? i / N : i % K, n = i % N, first = n / u_PANEL * u_PANEL;
-        if (memcmp(b + k * sk + n * sn, packed + K * first + k * u_T(u_panel_width)(N - first) + n - first,
-                   sizeof(u_real)))
-            return 0;
+        const long k = all ? i / N : i % K, n = i % N;
+        if (memcmp(b + k * sk + n * sn, packed + u_T(u_packed_place)(K, N, k, n), sizeof(u_real))) return 0;
     }
     return 1;
 }

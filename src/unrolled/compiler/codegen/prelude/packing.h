@@ -22,6 +22,12 @@ static __attribute__((unused)) long u_T(u_packed_size)(long K, long N) {
     return u_ITEMS(K) * u_NUMBERS * (N / u_PANEL * u_PANEL + u_T(u_panel_width)(N % u_PANEL));
 }
 
+/* Where number (k, n) of a matrix lies in its pack, for items of one number each. */
+U_INLINE long u_T(u_packed_place)(long K, long N, long k, long n) {
+    const long first = n / u_PANEL * u_PANEL;
+    return K * first + k * u_T(u_panel_width)(N - first) + n - first;
+}
+
 /* A square as wide as a vector turns when the first half of its rows is merged with the second, again and again. */
 U_APART void u_T(u_transpose_square)(const u_item *from, long ld_from, u_item *to, long ld_to) {
     u_T(u_items) rows[u_LANES_PER_VECTOR], merged[u_LANES_PER_VECTOR];
