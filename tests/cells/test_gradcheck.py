@@ -5,7 +5,7 @@ import torch
 from torch.func import functional_call
 
 from unrolled import Cell, Recurrent, cells, unroll
-from unrolled.cells import GRU, LSTM, Elman, GeneralRNN, Jordan, OutputFeedback
+from unrolled.cells import GRU, LSTM, RNN, Elman, GeneralRNN, Jordan, OutputFeedback
 from unrolled.core import leaves
 
 T, B = 4, 3
@@ -19,6 +19,7 @@ MAKE = {
     "Jordan": lambda: Jordan(2, 3, 2),
     "LSTM": lambda: LSTM(2, 3),
     "OutputFeedback": lambda: OutputFeedback(2, 3),
+    "RNN": lambda: RNN(2, 3),
 }
 
 

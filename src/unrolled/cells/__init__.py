@@ -2,9 +2,20 @@
 
 from .elman import Elman
 from .general import GeneralRNN
-from .gru import GRU
+from .gru import GRU, GRUState
 from .jordan import Jordan
 from .lstm import LSTM, LSTMState
 from .output_feedback import OutputFeedback
+from .rnn import RNN
 
-__all__ = ["GRU", "LSTM", "Elman", "GeneralRNN", "Jordan", "LSTMState", "OutputFeedback"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Elman",
+    "GRUState",
+    "GeneralRNN",
+    "Jordan",
+    "LSTMState",
+    "OutputFeedback",
+]

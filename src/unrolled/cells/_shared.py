@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,17 +58,33 @@ def weight(*shape: int) -> nn.Parameter:
     return nn.Parameter(torch.empty(*shape))
 
 
+def bound_of(hidden_size: int) -> float:
+    """1/sqrt(H)."""
+    return 1 / math.sqrt(hidden_size)
+
+
 def uniform_(cell: nn.Module, hidden_size: int) -> None:
     """Fill the cell's own parameters from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn's recurrent layers do; a
     nonlinearity that is itself a module (``nn.PReLU()``) keeps its own.
     """
-    bound = 1 / math.sqrt(hidden_size)
+    bound = bound_of(hidden_size)
     for parameter in cell.parameters(recurse=False):
         nn.init.uniform_(parameter, -bound, bound)
 
 
-def check_sizes(**sizes: int) -> None:
-    """Raise unless every size is a whole number of at least 1."""
+def check_sizes(proj_size: int = 0, **sizes: int) -> int:
+    """Raise unless every size is a whole number of at least 1, and ``proj_size`` one of at least 0.
+
+    Returns:
+        The features that a cell feeds back: ``proj_size``, or ``hidden_size`` where it is 0 (0 if there is none).
+    """
     for name, size in sizes.items():
-        if isinstance(size, bool) or not hasattr(size, "__index__") or size < 1:
+        if not _is_whole(size) or size < 1:
             raise InputError(f"{name}: expected a whole number of at least 1, got {size!r}.")
+    if not _is_whole(proj_size) or proj_size < 0:
+        raise InputError(f"proj_size: expected a whole number, 0 for no projection, got {proj_size!r}.")
+    return proj_size or sizes.get("hidden_size", 0)
+
+
+def _is_whole(size: Any) -> bool:
+    return not isinstance(size, bool) and hasattr(size, "__index__")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import InputError, InputTypeError
-from .tree import Tree, rebuild
+from .tree import Tree, leaves, map_tree, rebuild
 
 
 class Cell(nn.Module):
@@ -73,13 +73,35 @@ class Cell(nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__} must define step(x, state) -> (output, state).")
 
+    def draw(self, steps: int, batch_size: int) -> Tree | None:
+        """The random numbers of one sequence, drawn before it runs: none, unless a cell overrides it.
+
+        A cell that draws defines ``step(x, state, noise=None)``: ``Recurrent`` calls ``draw`` once a sequence and
+        gives each step its part, so that every backend has the same numbers of the same seed, and so has a step that
+        is computed again for the way back. What it draws may depend on the cell's attributes only.
+
+        Args:
+            steps: number of steps T.
+            batch_size: number of rows B.
+
+        Returns:
+            A tensor (T, B, ...) or a tree of them; None where nothing is to be drawn, as always in evaluation. A step
+            whose ``noise`` is None computes as in evaluation.
+        """
+        return None
+
     def forward(self, x: Tree, state: Tree | None = None) -> tuple[Tree, Tree]:
         """``step``, from the initial state if none is given: the cell called as a module."""
         if state is None:
             if not isinstance(x, Tensor):
                 raise InputError("state: expected a state, got None (it can be left out only where x is a tensor).")
             state = self.initial_state(x.shape[0])
-        return self.step(x, state)
+        noise = self.draw(1, leaves(state)[0].shape[0])
+        if noise is None:
+            return self.step(x, state)
+        step: Any = self.step  # of a cell that draws
+        results: tuple[Tree, Tree] = step(x, state, map_tree(lambda leaf: leaf[0], noise))
+        return results
 
 
 def _zeros(size: Any, batch_size: int, name: str, device: torch.device | str | None, dtype: torch.dtype | None) -> Tree:
