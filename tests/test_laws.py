@@ -19,6 +19,7 @@ ROOMS = {
     "cells": {"core"},
     "compiler": {"core"},
     "layers": {"core", "cells", "compiler"},
+    "nn": {"core", "cells", "layers"},
     "models": {"core", "cells", "layers"},
     "training": {"core"},
     "tasks": {"core", "cells", "layers", "models", "training"},
@@ -26,7 +27,7 @@ ROOMS = {
     "bench": {"core", "cells", "compiler", "layers"},
     "cli": {"core", "cells", "compiler", "layers", "models", "training", "tasks", "inspection", "bench"},
 }
-LIGHT = {"core", "cells", "layers"}  # these import nothing but the standard library and:
+LIGHT = {"core", "cells", "layers", "nn"}  # these import nothing but the standard library and:
 LIGHT_MAY = {"torch", "numpy", "unrolled"}
 
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import cells, core, inspection, layers, models, tasks, training
+    from . import cells, core, inspection, layers, models, nn, tasks, training
     from .core import (
         Cell,
         CheckpointError,
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     )
     from .inspection import explain
     from .layers import Bidirectional, Recurrent, Stack, unroll
+    from .nn import Conversion, convert, restore
 
 __version__ = "0.1.0"
 
 _HOME = {
     "explain": "inspection",
     **dict.fromkeys(("Bidirectional", "Recurrent", "Stack", "unroll"), "layers"),
+    **dict.fromkeys(("Conversion", "convert", "restore"), "nn"),
     **dict.fromkeys(
         (
             "Cell",
@@ -41,12 +43,13 @@ _HOME = {
         "core",
     ),
 }
-_ROOMS = ("cells", "core", "inspection", "layers", "models", "tasks", "training")
+_ROOMS = ("cells", "core", "inspection", "layers", "models", "nn", "tasks", "training")
 
 __all__ = [
     "Bidirectional",
     "Cell",
     "CheckpointError",
+    "Conversion",
     "DataError",
     "InputError",
     "InputTypeError",
@@ -56,11 +59,14 @@ __all__ = [
     "UnrolledError",
     "UnsupportedStep",
     "cells",
+    "convert",
     "core",
     "explain",
     "inspection",
     "layers",
     "models",
+    "nn",
+    "restore",
     "tasks",
     "training",
     "unroll",

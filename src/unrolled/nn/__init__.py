@@ -1,0 +1,7 @@
+"""``torch.nn``'s recurrent modules to the letter, run by generated kernels, and able to do more."""
+
+from .cells import GRUCell, LSTMCell, RNNCell
+from .conversion import Conversion, convert, restore
+from .layers import GRU, LSTM, RNN
+
+__all__ = ["GRU", "LSTM", "RNN", "Conversion", "GRUCell", "LSTMCell", "RNNCell", "convert", "restore"]
