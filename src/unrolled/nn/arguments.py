@@ -134,10 +134,10 @@ def write_states(states: Sequence[Tree], given: Given, *, with_time: bool = Fals
     return made[0] if len(made) == 1 else tuple(made)
 
 
-def lowered(tree: Any, dtype: torch.dtype) -> Any:
-    """Tensors as autocast casts them: those of floats but float64."""
+def cast(tree: Any, dtype: torch.dtype) -> Any:
+    """The tensors in another dtype, as autocast casts them: those of floats but float64."""
     if isinstance(tree, Tensor):
         return tree.to(dtype) if tree.is_floating_point() and tree.dtype != torch.float64 else tree
     if isinstance(tree, PackedSequence):
-        return tree._replace(data=lowered(tree.data, dtype))
-    return type(tree)(lowered(leaf, dtype) for leaf in tree) if isinstance(tree, tuple | list) else tree
+        return tree._replace(data=cast(tree.data, dtype))
+    return type(tree)(cast(leaf, dtype) for leaf in tree) if isinstance(tree, tuple | list) else tree

@@ -5,7 +5,6 @@ torch can do what is asked and a kernel cannot (another device, somebody's traci
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from inspect import signature
 from typing import Any, ClassVar
 
@@ -15,7 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from ..cells._shared import check_sizes
 from ..core import InputError, InputTypeError, Tree
-from .arguments import NOTHING, Extras, Given, lowered, read_input, read_states, write_states
+from .arguments import NOTHING, Extras, Given, cast, read_input, read_states, write_states
 from .bound import Bound, bound_of
 from .packed import pack_like
 from .sequence import run_layers
@@ -27,6 +26,7 @@ class Layers(nn.RNNBase):
     _cell: ClassVar[Any]  # the class of the cells
     _options: Mapping[str, Any] = {}  # of the cells, where they differ from torch's
     _sizes: Sequence[int] | None = None  # H of each layer, where they were given as a list
+    _stays_low: ClassVar[bool] = True  # whether under autocast torch's results are of its dtype, or float32
     return_all_states = False
 
     def forward(
@@ -65,9 +65,10 @@ class Layers(nn.RNNBase):
         is_torchs = extras is NOTHING and self.is_torchs()
         if is_torchs and _is_for_torch(input):
             return super().forward(input, hx)
-        bound, low = bound_of(self), _autocast_dtype()
+        low = _autocast_dtype()
+        bound = bound_of(self, low)
         everything = input, hx, bound.weights(self)
-        given, state, weights = everything if low is None else lowered(everything, low)
+        given, state, weights = everything if low is None else cast(everything, low)
         try:
             settled = self._settle(given, state, extras, bound, weights[0])
         except (InputError, InputTypeError):
@@ -75,8 +76,11 @@ class Layers(nn.RNNBase):
                 raise
             return super().forward(input, hx)  # which says it in its own words
         bound.put(weights)
-        with nullcontext() if low is None else torch.autocast("cpu", enabled=False):
+        if low is None:
             return self._run(bound, settled)
+        with torch.autocast("cpu", enabled=False):
+            results = self._run(bound, settled)
+        return cast(results, settled.x.dtype if self._stays_low else torch.float32)
 
     def _settle(self, given: Any, hx: Any, extras: Extras, bound: Bound, like: Tensor) -> Given:
         """The arguments in the form in which the cells are run, checked against a weight."""
@@ -87,6 +91,10 @@ class Layers(nn.RNNBase):
                 f"input: expected input_size = {self.input_size} features of at least one step, {like.dtype} on "
                 f"{like.device}, got {tuple(x.shape)} as (T, B, I), {x.dtype} on {x.device}."
             )
+        if (read.dt is not None) != bool(self._options.get("time_decay")):
+            wanted = "None without time_decay=True" if read.dt is not None else "the time between steps, (T, B)"
+            got = "None" if read.dt is None else f"a tensor {tuple(read.dt.shape)}"
+            raise InputTypeError(f"dt: expected {wanted}, got {got}.")
         if hx is None:
             return read
         if self._sizes is None:

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
 from ..layers import Recurrent
 
@@ -44,16 +45,22 @@ class Bound:
         return [parameters[name] if name in parameters else getattr(module, name) for name in self.names]
 
 
-_BOUND: WeakKeyDictionary[nn.Module, Bound] = WeakKeyDictionary()
+_BOUND: WeakKeyDictionary[nn.Module, dict[torch.dtype | None, Bound]] = WeakKeyDictionary()
 
 
-def bound_of(module: Any) -> Bound:
-    """What a module runs; ``module.make_cells()`` gives the cells, for each layer one a direction."""
-    found = _BOUND.get(module)
+def bound_of(module: Any, autocast: torch.dtype | None = None) -> Bound:
+    """What a module runs; ``module.make_cells()`` gives the cells, for each layer one a direction.
+
+    Under autocast it runs others, so that two threads, of which one casts, do not take each other's weights.
+    """
+    known = _BOUND.get(module)
+    if known is None:
+        known = _BOUND[module] = {}
+    found = known.get(autocast)
     if found is None:
-        with torch.device("meta"):  # their own parameters are never used
+        with temporarily_clear_interpreter_stack(), torch.device("meta"):  # their own parameters are never used
             cells = module.make_cells()
-        found = _BOUND[module] = _bind(module, cells)
+        found = known[autocast] = _bind(module, cells)
     training = module.training
     for directions in found.layers:
         for layer in directions:

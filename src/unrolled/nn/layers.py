@@ -238,6 +238,7 @@ class GRU(Layers, nn.GRU):
     """
 
     _cell: ClassVar[Any] = cells.GRU
+    _stays_low: ClassVar[bool] = False
 
     def __init__(
         self,
