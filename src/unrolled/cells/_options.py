@@ -1,12 +1,13 @@
 """What the plain network, the LSTM and the GRU share: normed products, decay over time, random masks, projections."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core import InputError, InputTypeError, Tree, first_floating
+from ..core import InputError, InputTypeError, Tree
 from ._shared import bound_of
 
 EPS = 1e-5  # of a layer norm
@@ -71,20 +72,20 @@ def probability(value: float, name: str) -> float:
 
 
 def draw_masks(
-    cell: nn.Module, steps: int, batch_size: int, dropout: tuple[float, int], *zoneouts: tuple[float, int]
+    cell: Any, steps: int, batch_size: int, dropout: tuple[float, int], *zoneouts: tuple[float, int]
 ) -> tuple[Tensor, ...] | None:
     """The masks of one sequence in training, those of a probability above 0; None if there is none.
 
     Args:
-        cell: in its dtype and on its device.
+        cell: in its dtype and on its device; with a ``weight_hh``.
         steps: T.
         batch_size: B.
         dropout: probability and features of a mask for all time steps, 0 or 1/(1-p): (T, B, features).
         zoneouts: likewise of masks that are drawn for each step, True = kept as it was.
     """
-    like = first_floating(cell)
-    if not cell.training or like is None:
+    if not cell.training or not any(p for p, _ in (dropout, *zoneouts)):
         return None
+    like = cell.weight_hh
     masks = []
     p, size = dropout
     if p:
@@ -93,7 +94,7 @@ def draw_masks(
     for p, size in zoneouts:
         if p:
             masks.append(torch.rand(steps, batch_size, size, device=like.device) < p)
-    return tuple(masks) or None
+    return tuple(masks)
 
 
 def masks_of(noise: tuple[Tensor, ...] | None, probabilities: Iterable[float]) -> list[Tensor | None]:

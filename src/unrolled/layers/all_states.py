@@ -1,14 +1,29 @@
 """The states after every step, for ``Recurrent(..., return_all_states=True)``."""
 
+from weakref import WeakKeyDictionary
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..core import Step, Tree, check_step, leaves, map_tree, select
 
+_MADE: WeakKeyDictionary[nn.Module, tuple[Step, Step]] = WeakKeyDictionary()
 
-def with_states(step: Step) -> Step:
-    """The step with its state as a second output: ``((output, state), state)``."""
 
+def with_states(layer: nn.Module, step: Step) -> Step:
+    """The step with its state as a second output: ``((output, state), state)``.
+
+    The last one is kept beside the layer: the compiler knows it again at the next call.
+    """
+    if getattr(step, "__self__", None) is not layer.cell:  # of a weight that was drawn for this call
+        return _with_states(step)
+    known = _MADE.get(layer)
+    if known is None or known[0] != step:
+        known = _MADE[layer] = step, _with_states(step)
+    return known[1]
+
+
+def _with_states(step: Step) -> Step:
     def both(x: Tree | None, state: Tree) -> tuple[Tree, Tree]:
         output, after = check_step(step(x, state), state, leaves(state)[0].shape[0])
         return (output, after), after

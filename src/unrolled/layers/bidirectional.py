@@ -18,11 +18,11 @@ class Bidirectional(nn.Module):
         forward_cell: the cell that runs from the first step to the last.
         backward_cell: the cell that runs from the last to the first.
         merge: ``"concat"``, outputs (T, B, 2 O), or ``"sum"``, outputs (T, B, O).
-        batch_first, checkpoint_every, backend: as in :class:`Recurrent`.
+        batch_first, return_all_states, checkpoint_every, backend: as in :class:`Recurrent`.
 
     Shape:
         As :class:`Recurrent`; the state is a pair (forward, backward), each at its row's own end: for the
-        backward cell that is the state after the row's first step.
+        backward cell that is the state after the row's first step. All states are a pair too.
 
     Reference:
         Schuster and Paliwal 1997, doi:10.1109/78.650093.
@@ -35,6 +35,7 @@ class Bidirectional(nn.Module):
         *,
         merge: str = "concat",
         batch_first: bool = False,
+        return_all_states: bool = False,
         checkpoint_every: int | None = None,
         backend: str = "auto",
     ):
@@ -43,7 +44,12 @@ class Bidirectional(nn.Module):
             raise InputError(f"merge: expected one of {', '.join(MERGES)}, got {merge!r}.")
         if forward_cell is backward_cell:
             raise InputError("backward_cell: expected a cell of its own, got the forward cell once more.")
-        options: Any = {"batch_first": batch_first, "checkpoint_every": checkpoint_every, "backend": backend}
+        options: Any = {
+            "batch_first": batch_first,
+            "return_all_states": return_all_states,
+            "checkpoint_every": checkpoint_every,
+            "backend": backend,
+        }
         self.ahead = Recurrent(forward_cell, **options)
         self.back = Recurrent(backward_cell, reverse=True, **options)
         self.merge = merge
@@ -60,13 +66,19 @@ class Bidirectional(nn.Module):
         lengths: Any = None,
         mask: Tensor | None = None,
         reset: Tensor | None = None,
-    ) -> tuple[Tensor, tuple[Tree, Tree]]:
-        """Run both directions; the arguments mean what they mean in :class:`Recurrent`."""
+        broadcast_state: bool = False,
+    ) -> tuple[Any, ...]:
+        """Run both directions; the arguments mean what they mean in :class:`Recurrent`.
+
+        Returns:
+            Outputs, and the states of both directions; with ``return_all_states`` also those after every step.
+        """
         if state is not None and not (isinstance(state, tuple) and len(state) == 2):
             raise InputError(f"state: expected a pair (forward, backward), or None, got {describe(state)}.")
         start_ahead, start_back = (None, None) if state is None else state
-        ahead, end_ahead = self.ahead(x, start_ahead, lengths=lengths, mask=mask, reset=reset)
-        back, end_back = self.back(x, start_back, lengths=lengths, mask=mask, reset=reset)
+        options: Any = {"lengths": lengths, "mask": mask, "reset": reset, "broadcast_state": broadcast_state}
+        ahead, *states_ahead = self.ahead(x, start_ahead, **options)
+        back, *states_back = self.back(x, start_back, **options)
         if not isinstance(ahead, Tensor):
             raise InputTypeError(
                 f"forward_cell: expected a cell whose output is one tensor, to {self.merge} it with the "
@@ -78,4 +90,4 @@ class Bidirectional(nn.Module):
                 f"{tuple(back.shape)} backward. Use merge='concat'."
             )
         merged = torch.cat([ahead, back], -1) if self.merge == "concat" else ahead + back
-        return merged, (end_ahead, end_back)
+        return merged, *zip(states_ahead, states_back, strict=True)

@@ -20,6 +20,7 @@ from ..core import (
     valid_steps,
 )
 from .all_states import hold, with_states
+from .regularization import draw
 from .streaming import SEQUENCES, STEPS, note_usual
 from .unroll import check_backend, unroll
 
@@ -90,6 +91,7 @@ class Recurrent(nn.Module):
         mask: Tensor | None = None,
         reset: Tensor | None = None,
         steps: int | None = None,
+        broadcast_state: bool = False,
     ) -> tuple[Tree, ...]:
         """Run the sequence; the arguments' meaning and the errors are those of :func:`unrolled.unroll`.
 
@@ -100,6 +102,7 @@ class Recurrent(nn.Module):
             mask: True = valid.
             reset: True = an episode begins here, from ``cell.initial_state(B)``.
             steps: number of steps, for a cell without input.
+            broadcast_state: start every row from the one row of ``state``.
 
         Returns:
             Outputs, and each row's state after its own last valid step; with ``return_all_states`` also the
@@ -127,12 +130,14 @@ class Recurrent(nn.Module):
             if plain:  # as it is given to who runs it again
                 reset_state = map_tree(Tensor.contiguous, reset_state)
             start = reset_state if state is None else state
-        step = self.cell.step
+        if state is not None:
+            start = of_every_row(start, x, broadcast=broadcast_state)
+        drawn = draw(self.cell, x, start, steps)
         outputs, end = unroll(
-            with_states(step) if self.return_all_states else step,
-            x,
+            with_states(self, drawn.step) if self.return_all_states else drawn.step,
+            drawn.x,
             start,
-            steps=steps,
+            steps=drawn.steps,
             lengths=lengths,
             mask=mask,
             reset=reset,
@@ -141,7 +146,7 @@ class Recurrent(nn.Module):
             checkpoint_every=self.checkpoint_every,
             backend=self.backend,
         )
-        if plain:
+        if plain and not drawn.at_random:
             note_usual(self, x, start, single=False)
         if not self.return_all_states:
             return (swap_time_and_batch(outputs) if self.batch_first else outputs), end
@@ -182,9 +187,7 @@ class Recurrent(nn.Module):
             found: tuple[Tree, Tree] | None = again(self.__dict__, x, state)
             if found is not None:
                 return found
-        results = self._usual_step(x, state)
-        note_usual(self, x, state, single=True)
-        return results
+        return self._usual_step(x, state, note=True)
 
     def _again(self, x: Any, state: Tree | None) -> tuple[tuple[Tree, Tree] | None, Tree | None]:
         """A whole sequence by a function that was made for just such; None: go the usual way. The initial state, if
@@ -203,20 +206,23 @@ class Recurrent(nn.Module):
                 return ((swap_time_and_batch(found[0]), found[1]) if self.batch_first else found), made
         return None, made
 
-    def _usual_step(self, x: Tree | None, state: Tree | None) -> tuple[Tree, Tree]:
-        """One time step as a sequence of one."""
+    def _usual_step(self, x: Tree | None, state: Tree | None, *, note: bool = False) -> tuple[Tree, Tree]:
+        """One time step as a sequence of one; ``note``: so that calls like it go a shorter way."""
         if self.reverse:
             raise InputError("step: expected a layer that runs forward in time, got reverse=True; it needs all of x.")
+        whole = None
         if x is not None:
             for name, leaf in named_leaves(x, "x"):
                 if leaf.dim() == 0:
                     raise InputError(f"{name}: expected the batch first, (B, ...), got a scalar.")
-            x = map_tree(lambda leaf: leaf.unsqueeze(0), x)
-            self._check_features(x, "(B, I)")
-        state = self._initial_state(x, None) if state is None else state
-        steps = 1 if x is None else None
-        outputs, state = unroll(self.cell.step, x, state, steps=steps, backend=self.backend)
-        return map_tree(lambda leaf: leaf.squeeze(0), outputs), state
+            whole = map_tree(lambda leaf: leaf.unsqueeze(0), x)
+            self._check_features(whole, "(B, I)")
+        start = self._initial_state(whole, None) if state is None else state
+        drawn = draw(self.cell, whole, start, 1 if x is None else None)
+        outputs, end = unroll(drawn.step, drawn.x, start, steps=drawn.steps, backend=self.backend)
+        if note and not drawn.at_random:
+            note_usual(self, x, start, single=True)
+        return map_tree(lambda leaf: leaf.squeeze(0), outputs), end
 
     def _initial_state(self, x: Tree | None, given: Tree | None) -> Tree:
         """The cell's initial state, of as many rows as the input (or the state that was given) has."""
@@ -239,6 +245,27 @@ class Recurrent(nn.Module):
         names = ("reverse", "batch_first", "return_all_states", "checkpoint_every")
         options = [f"{name}={getattr(self, name)}" for name in names if getattr(self, name)]
         return ", ".join([*options, f"backend={self.backend!r}"])
+
+
+def of_every_row(state: Tree, x: Tree | None, *, broadcast: bool) -> Tree:
+    """The state before the first step, one row of it expanded to those of the input (T, B, ...), where it is wanted.
+
+    Raises:
+        InputError: it has one row, the input has others, and it is not wanted; or there is no input.
+    """
+    if x is None and broadcast:
+        raise InputError("broadcast_state: expected an input x, which tells the number of rows, got None.")
+    named, parts = ([], []) if x is None else (named_leaves(x, "x"), named_leaves(state, "state"))
+    is_one_row = bool(parts) and all(part.dim() and part.shape[0] == 1 for _, part in parts)
+    if not (named and is_one_row) or named[0][1].dim() < 2 or named[0][1].shape[1] == 1:
+        return state
+    name, first = named[0]
+    if not broadcast:
+        raise InputError(
+            f"{name}: expected (T, B, ...) with B = 1 as in state, got {tuple(first.shape)} as (T, B, ...). "
+            "Use broadcast_state=True to start every row from that one state."
+        )
+    return map_tree(lambda part: part.expand(first.shape[1], *part.shape[1:]), state)
 
 
 def initial_state_beside(cell: Any, batch_size: int, followed: Tree) -> Tree:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..core import InputError, InputTypeError, Tree, describe, run_reference, select, settle, valid_steps
 from .bidirectional import Bidirectional
-from .recurrent import Recurrent, time_first
+from .recurrent import Recurrent, swap_time_and_batch, time_first
 
 
 class Stack(nn.Module):
@@ -23,11 +23,11 @@ class Stack(nn.Module):
         merge: of the two directions' outputs, ``"concat"`` or ``"sum"``.
         dropout: probability of zeroing an output between two layers, in training.
         residual: add a layer's input to its output, wherever both have the same size.
-        batch_first, checkpoint_every, backend: as in :class:`Recurrent`.
+        batch_first, return_all_states, checkpoint_every, backend: as in :class:`Recurrent`.
 
     Shape:
         x (T, B, I), outputs (T, B, O); the state is a tuple with one entry a layer, each the cell's own
-        state, for both directions a pair of them.
+        state, for both directions a pair of them. All states likewise.
 
     Raises:
         InputError: a size or an option is not as above.
@@ -51,6 +51,7 @@ class Stack(nn.Module):
         dropout: float = 0.0,
         residual: bool = False,
         batch_first: bool = False,
+        return_all_states: bool = False,
         checkpoint_every: int | None = None,
         backend: str = "auto",
     ):
@@ -63,15 +64,21 @@ class Stack(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self._last_input_size: int | None = None  # of the last layer
 
+        options: Any = {
+            "return_all_states": return_all_states,
+            "checkpoint_every": checkpoint_every,
+            "backend": backend,
+        }
+
         def layer(made: Any) -> nn.Module:
             if not bidirectional:
-                return Recurrent(made, checkpoint_every=checkpoint_every, backend=backend)
+                return Recurrent(made, **options)
             if not (isinstance(made, tuple | list) and len(made) == 2):
                 raise InputError(
                     "cells: expected pairs (forward cell, backward cell) with bidirectional=True, "
                     f"got {type(made).__name__}."
                 )
-            return Bidirectional(*made, merge=merge, checkpoint_every=checkpoint_every, backend=backend)
+            return Bidirectional(*made, merge=merge, **options)
 
         if isinstance(cells, Sequence | nn.ModuleList):
             if not len(cells):
@@ -113,11 +120,13 @@ class Stack(nn.Module):
         lengths: Any = None,
         mask: Tensor | None = None,
         reset: Tensor | None = None,
-    ) -> tuple[Tensor, tuple[Tree, ...]]:
+        broadcast_state: bool = False,
+    ) -> tuple[Any, ...]:
         """Run every layer; the arguments mean what they mean in :class:`Recurrent`.
 
         Returns:
-            The last layer's outputs, and every layer's state.
+            The last layer's outputs, and every layer's state; with ``return_all_states`` also every layer's states
+            after every step.
         """
         if not isinstance(x, Tensor):
             raise InputTypeError(f"x: expected a tensor, got {type(x).__name__}.")
@@ -128,18 +137,21 @@ class Stack(nn.Module):
         if self.batch_first:
             x, mask, reset = time_first(x, mask, reset)
         valid = valid_steps(*x.shape[:2], lengths=lengths, mask=mask, device=x.device)
-        ends = []
+        of_layers = []  # of each: its state, and maybe its states
         for depth, layer in enumerate(self.layers):
             if depth:
                 x = self.dropout(x)
-            outputs, end = layer(x, state[depth], mask=valid, reset=reset)
+            outputs, *states = layer(x, state[depth], mask=valid, reset=reset, broadcast_state=broadcast_state)
             if self.residual and outputs.shape == x.shape:
                 outputs = outputs + x
                 if valid is not None:  # what stands in the padding of x must not come back in
                     outputs = select(valid, outputs, torch.zeros_like(outputs))
             x = outputs
-            ends.append(end)
-        return (x.transpose(0, 1) if self.batch_first else x), tuple(ends)
+            of_layers.append(states)
+        ends, *every = zip(*of_layers, strict=True)
+        if not self.batch_first:
+            return x, ends, *every
+        return x.transpose(0, 1), ends, *map(swap_time_and_batch, every)
 
     def step(self, x: Tensor, state: tuple[Tree, ...] | None = None) -> tuple[Tensor, tuple[Tree, ...]]:
         """One time step through every layer, as :meth:`Recurrent.step`: x (B, I), output (B, O).
