@@ -29,12 +29,12 @@ def build(step: Step, run: Unrolling, reading: Reading, *, compiled: bool) -> Kn
                     "step changes what it reads (an attribute, a list, a counter): traced once, the change would be "
                     "made once. Carry it in the state, or use backend='reference'."
                 )
-    plan = make_plan(rewrite(traced.graph), _wanted(run, [reading.tensors[k] for k in traced.closed]))
+    plan = make_plan(rewrite(traced.graph), wanted_gradients(run, [reading.tensors[k] for k in traced.closed]))
     source = generate(plan) if compiled else None
     return Known(plan, traced.closed, _shape(traced.output), _shape(traced.after), source)
 
 
-def _wanted(run: Unrolling, closed: list[Tensor]) -> tuple[bool, ...] | None:
+def wanted_gradients(run: Unrolling, closed: list[Tensor]) -> tuple[bool, ...] | None:
     """Which of x, state and closed tensors need a gradient; None if none does."""
     if not torch.is_grad_enabled():
         return None

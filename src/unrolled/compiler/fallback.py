@@ -29,7 +29,7 @@ def run_auto(step: Step, run: Unrolling) -> tuple[Tree, Tree]:
             raise
         text = str(error) if isinstance(error, UnrolledError) else f"the kernel failed, {type(error).__name__}: {error}"
     results = run_reference(step, run)  # what it raises is the user's own error, and no matter of compiling
-    _say(text)
+    say(text)
     return results
 
 
@@ -84,7 +84,7 @@ def _is_no_refusal(error: Exception) -> bool:
     return no_memory or type(error).__module__ == "torch.utils.checkpoint"
 
 
-def _say(reason: str) -> None:
+def say(reason: str) -> None:
     """Warn at the line that called into the library, unless the same was said before."""
     if not _SAID.put(reason, True):
         return

@@ -1,5 +1,6 @@
 """A planned step as one differentiable operation on whole sequences."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
@@ -49,7 +50,7 @@ def apply(job: Job, closed: list[Tensor]) -> tuple[Tree, Tree]:
     run, graph = job.run, job.plan.graph
     tensors = (*([] if run.x is None else leaves(run.x)), *leaves(run.state), *leaves(run.reset_state), *closed)
     differentiable = job.plan.backward is not None and torch.is_grad_enabled()
-    flat = _learning(job, tensors) if differentiable else tuple(_forward(job, tensors)[0])
+    flat = _learning(job, tensors) if differentiable else tuple(run_forward(job, tensors)[0])
     count = len(graph.output)
     return unflatten(job.output, flat[:count]), unflatten(job.after, flat[count:])
 
@@ -66,7 +67,7 @@ def _learning(job: Job, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return flat
 
 
-def _forward(job: Job, tensors: tuple[Tensor, ...]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+def run_forward(job: Job, tensors: tuple[Tensor, ...]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
     """The whole sequence forward in time: outputs and last state, and what is kept for the way back."""
     run, graph = job.run, job.plan.graph
     x, state, reset, closed = _parts(graph, tensors)
@@ -82,13 +83,35 @@ def _forward(job: Job, tensors: tuple[Tensor, ...]) -> tuple[list[Tensor], tuple
     return [*outputs, *(last if job.engine.owns_state else _own(last, everything))], everything
 
 
+def run_backward(
+    job: Job, tensors: tuple[Tensor, ...], kept: list[Tensor], grads: Sequence[Tensor | None]
+) -> list[Tensor | None]:
+    """The whole sequence back through time: the gradients of the tensors; None: zero. Takes from ``kept``."""
+    run, graph = job.run, job.plan.graph
+    _, state, _, _ = _parts(graph, tensors)
+    values: Values = {}
+    for index, grad in zip(graph.d_output, grads, strict=False):
+        if index is not None and grad is not None:
+            if run.valid is not None:
+                grad = select(run.valid, grad, torch.zeros_like(grad))
+            values[index] = grad.flatten(0, 1)
+    adjoint = [
+        grad if index is not None else None
+        for index, grad in zip(graph.d_new_state, grads[len(graph.output) :], strict=True)
+    ]
+    made, d_state, d_reset = job.engine.backward(job, values, kept, adjoint, list(state))
+    d_x = [made[i] if i in made else None if i not in values else _steps(graph, i, values[i], run) for i in graph.d_x]
+    d_closed = [None if index is None else values.get(index) for index in graph.d_closed]
+    return [*d_x, *d_state, *d_reset, *d_closed]
+
+
 class _Sequence(torch.autograd.Function):
     """x, state, state of the resets, closed-over tensors -> outputs, last state."""
 
     @staticmethod
     def forward(ctx: Any, job: Job, *tensors: Tensor) -> tuple[Tensor, ...]:
         """The whole sequence forward in time."""
-        results, kept = _forward(job, tensors)
+        results, kept = run_forward(job, tensors)
         ctx.job, ctx.inputs = job, len(tensors)
         ctx.save_for_backward(*(tensors if job.run.recompute else kept))
         ctx.mark_non_differentiable(*(leaf for leaf in results if not leaf.is_floating_point()))
@@ -110,25 +133,8 @@ class _Sequence(torch.autograd.Function):
         if torch.is_grad_enabled():
             return (None, *_twice(job, tensors, grads))
         if job.run.recompute:
-            kept = list(_forward(job, tensors)[1][ctx.inputs :])
-        run, graph = job.run, job.plan.graph
-        _, state, _, _ = _parts(graph, tensors)
-        values: Values = {}
-        for index, grad in zip(graph.d_output, grads, strict=False):
-            if index is not None and grad is not None:
-                if run.valid is not None:
-                    grad = select(run.valid, grad, torch.zeros_like(grad))
-                values[index] = grad.flatten(0, 1)
-        adjoint = [
-            grad if index is not None else None
-            for index, grad in zip(graph.d_new_state, grads[len(graph.output) :], strict=True)
-        ]
-        made, d_state, d_reset = job.engine.backward(job, values, kept, adjoint, list(state))
-        d_x = [
-            made[i] if i in made else None if i not in values else _steps(graph, i, values[i], run) for i in graph.d_x
-        ]
-        d_closed = [None if index is None else values.get(index) for index in graph.d_closed]
-        results = [*d_x, *d_state, *d_reset, *d_closed]
+            kept = list(run_forward(job, tensors)[1][ctx.inputs :])
+        results = run_backward(job, tensors, kept, grads)
         needed = ctx.needs_input_grad[1:]
         return (None, *(grad if need else None for grad, need in zip(results, needed, strict=True)))
 

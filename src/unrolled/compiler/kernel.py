@@ -119,7 +119,7 @@ class _Place:
         self.size = graph.row_size(index) * self.dtype.itemsize  # bytes a row
 
 
-def _starts(places: Iterable[_Place], rows: int) -> tuple[dict[int, int], int]:
+def starts(places: Iterable[_Place], rows: int) -> tuple[dict[int, int], int]:
     """Where each begins in a block, and where the last ends."""
     starts, end = {}, 0
     for place in places:
@@ -234,8 +234,8 @@ class _Call:
 
     def _lay_out(self, steps: int, batch_size: int, numbers: Any) -> _Layout:
         rows = steps * batch_size
-        in_block, block_size = _starts(self.block, rows)
-        in_memory, inner_size = _starts(self.inner, rows)
+        in_block, block_size = starts(self.block, rows)
+        in_memory, inner_size = starts(self.inner, rows)
         needed = -(-self.memory(numbers, HABITS) // 64) * 64
         layout = _Layout(rows, numbers, needed + inner_size + 64, block_size, [], [], [], [], {})
         layout.starts = {place.index: (place, in_block[place.index]) for place in self.block}

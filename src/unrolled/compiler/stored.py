@@ -42,7 +42,7 @@ _CLASSES: dict[str, Any] = {
 def store(key: str, known: Known) -> None:
     """Keep what is known under a key that says all that decides it; nothing is kept of what has no text."""
     try:
-        text = json.dumps(_encode(known), separators=(",", ":"))
+        text = json.dumps(encode(known), separators=(",", ":"))
     except TypeError:
         return
     store_text(KIND, _whole(key), text)
@@ -54,7 +54,7 @@ def find(key: str) -> Known | None:
     if text is None:
         return None
     try:
-        found = _decode(json.loads(text))
+        found = decode(json.loads(text))
     except LookupError:  # a class of the user's is gone
         return None
     return found if isinstance(found, Known) else None
@@ -75,24 +75,26 @@ def _version() -> str:
     return whole.hexdigest()
 
 
-def _encode(value: Any) -> Any:
+def encode(value: Any) -> Any:
+    """A value as what JSON has."""
     kind = type(value)
     if value is None or kind in (bool, int, float, str):
         return value
     if kind is tuple:
-        return [_encode(item) for item in value]
+        return [encode(item) for item in value]
     if kind is torch.dtype:
         return {"dtype": str(value).removeprefix("torch.")}
     if isinstance(value, tuple) and _named_tuple(kind.__module__, kind.__qualname__) is kind:
-        return {"tuple": [kind.__module__, kind.__qualname__, *(_encode(item) for item in value)]}
+        return {"tuple": [kind.__module__, kind.__qualname__, *(encode(item) for item in value)]}
     if _CLASSES.get(kind.__name__) is kind:
-        return {kind.__name__: [_encode(getattr(value, field.name)) for field in fields(kind)]}
+        return {kind.__name__: [encode(getattr(value, field.name)) for field in fields(kind)]}
     raise TypeError(f"{kind.__name__} has no text.")
 
 
-def _decode(value: Any) -> Any:
+def decode(value: Any) -> Any:
+    """The value of what :func:`encode` has made."""
     if isinstance(value, list):
-        return tuple(_decode(item) for item in value)
+        return tuple(decode(item) for item in value)
     if not isinstance(value, dict):
         return value
     ((name, content),) = value.items()
@@ -105,8 +107,8 @@ def _decode(value: Any) -> Any:
         kind = _named_tuple(module, qualname)
         if kind is None:
             raise LookupError(f"{module}.{qualname} is not there.")
-        return kind(*(_decode(item) for item in children))
-    return _CLASSES[name](*(_decode(item) for item in content))
+        return kind(*(decode(item) for item in children))
+    return _CLASSES[name](*(decode(item) for item in content))
 
 
 def _named_tuple(module: str, qualname: str) -> Any:

@@ -97,12 +97,24 @@ def unroll(
 
 
 def _run(step: Step, run: Unrolling, backend: str) -> tuple[Tree, Tree]:
-    by_another = backend == "auto" and (torch.compiler.is_compiling() or torch.jit.is_tracing())  # type: ignore[attr-defined]
-    if backend == "reference" or by_another:  # who compiles or traces all of it needs the operations themselves
+    if backend in ("auto", "compiled") and torch.compiler.is_compiling():
+        return _run_traced(step, run, named=backend == "compiled")
+    if backend == "reference" or (backend == "auto" and torch.jit.is_tracing()):  # type: ignore[attr-defined]
         return run_reference(step, run)
     from ..compiler import run_auto, run_named  # only then: the tracer is slow to import
 
     return run_auto(step, run) if backend == "auto" else run_named(step, run, compiled=backend == "compiled")
+
+
+def _run_traced(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree]:
+    """Inside torch.compile or torch.export: the whole as one operator, where that can be."""
+    if run.recompute:  # in pieces, which are as many as there are steps
+        return run_reference(step, run)
+    from ..compiler.traced import run_exported, run_traced
+
+    if torch.compiler.is_dynamo_compiling():
+        return run_traced(step, run, named=named)
+    return run_exported(step, run, named=named)
 
 
 def check_backend(backend: str) -> str:

@@ -1,0 +1,228 @@
+"""A whole sequence as an operator of PyTorch, for who traces: torch.compile and torch.export see one call.
+
+``unrolled::sequence`` takes the tensors of x, state, reset state, those closed over and the spare state, one list, and
+the step as text (see portable.py). It returns outputs and last state, and if ``keep`` what is kept for the way back.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core import InputError, Unrolling
+from .function import Job, run_backward, run_forward
+from .graph import resize
+from .interpret import Values
+from .kernel import starts
+from .portable import Portable, ready
+from .runtime import thread_count
+
+_LIBRARY = torch.library.Library("unrolled", "DEF")
+_WAY = "Tensor? valid, Tensor? restart, SymInt steps, bool reverse, int window, bool keep, str text"
+_LIBRARY.define(f"sequence(Tensor[] tensors, {_WAY}) -> Tensor[]")
+_LIBRARY.define(
+    f"sequence_backward(Tensor?[] grads, Tensor[] tensors, Tensor[] kept, bool[] needed, {_WAY}) -> Tensor[]"
+)
+
+
+def sequence(
+    tensors: list[Tensor],
+    valid: Tensor | None,
+    restart: Tensor | None,
+    steps: Any,
+    reverse: bool,
+    window: int,
+    keep: bool,
+    text: str,
+) -> list[Tensor]:
+    """The operator's call: the leaves of outputs and last state, then what is kept."""
+    made: list[Tensor] = torch.ops.unrolled.sequence(tensors, valid, restart, steps, reverse, window, keep, text)
+    return made
+
+
+def _job(step: Portable, tensors: list[Tensor], way: tuple[Any, ...], threads: int) -> tuple[Job, tuple[Tensor, ...]]:
+    """A call, and its tensors without the spare state."""
+    valid, restart, steps, reverse, window, *_ = way
+    graph = step.known.plan.graph
+    inputs, states = len(graph.x), len(graph.state)
+    count = inputs + 2 * states + len(graph.closed)
+    state = tuple(tensors[inputs : inputs + states])
+    run = Unrolling(
+        x=None,
+        state=state,
+        steps=steps,
+        batch_size=state[0].shape[0],
+        valid=valid,
+        restart=restart,
+        reset_state=tuple(tensors[inputs + states : inputs + 2 * states]),
+        spare_state=tuple(tensors[count:]),
+        reverse=reverse,
+        truncated_bptt_steps=window or None,
+    )
+    return Job(None, run, step.known.plan, step.engine, None, None, threads), tuple(tensors[:count])  # type: ignore[arg-type]
+
+
+def _check(step: Portable, tensors: list[Tensor], way: tuple[Any, ...]) -> None:
+    """Require the tensors that the step was compiled for: a kernel trusts their sizes."""
+    graph, (valid, restart, steps, *_) = step.known.plan.graph, way
+    inputs, states = len(graph.x), len(graph.state)
+    rows = tensors[inputs].shape[0] if len(tensors) > inputs else 0
+    once, batch = [graph.nodes[i] for i in graph.state], graph.batch
+    nodes = [*(graph.nodes[i] for i in graph.x), *once, *once, *(graph.nodes[i] for i in graph.closed), *once]
+    shapes = [resize(node.shape, batch, rows) for node in nodes]
+    shapes[:inputs] = [(steps, *shape) for shape in shapes[:inputs]]
+    if valid is None:
+        nodes, shapes = nodes[: len(nodes) - states], shapes[: len(shapes) - states]
+    fits = steps >= 1 and len(nodes) == len(tensors)
+    fits = fits and all(
+        tensor.shape == shape and tensor.dtype is node.dtype and tensor.device.type == "cpu"
+        for tensor, shape, node in zip(tensors, shapes, nodes, strict=True)
+    )
+    flags = all(f is None or (f.shape == (steps, rows) and f.dtype is torch.bool) for f in (valid, restart))
+    if not (fits and flags):
+        raise InputError(
+            f"unrolled::sequence: expected tensors on the CPU of shapes {shapes}, "
+            f"got {[tuple(tensor.shape) for tensor in tensors]}."
+        )
+
+
+def _kept_shapes(step: Portable, steps: Any, rows: Any) -> list[tuple[tuple[Any, ...], torch.dtype]]:
+    """What is kept for the way back, besides the number of threads."""
+    graph, engine = step.known.plan.graph, step.engine
+    block = engine.forwards.block
+    shapes: list[tuple[tuple[Any, ...], torch.dtype]] = []
+    if block:
+        shapes.append(((starts(block, steps * rows)[1],), torch.uint8))
+    for index in _apart(step):
+        node = graph.nodes[index]
+        shapes.append((resize(node.shape, graph.batch, steps * rows), node.dtype))
+    return shapes
+
+
+def _apart(step: Portable) -> list[int]:
+    """The values kept as tensors of their own, but for those that were given."""
+    graph = step.known.plan.graph
+    return [index for index in step.engine.apart if graph.nodes[index].op != "input"]
+
+
+def _forward(tensors: list[Tensor], *way: Any) -> list[Tensor]:
+    step = ready(way[-1])
+    _check(step, tensors, way)
+    job, given = _job(step, tensors, way, thread_count())
+    results, everything = run_forward(job, given)
+    kept = list(everything[len(given) :])
+    if not way[-2]:
+        return _apart_from(results, tensors)
+    block = [kept.pop(0)] if step.engine.forwards.block else []
+    by_index = dict(zip(step.engine.apart, kept, strict=True))
+    made = [*results, *block, *(by_index[index] for index in _apart(step))]
+    return [*_apart_from(made, tensors), torch.tensor(job.threads)]
+
+
+def _backward(
+    grads: list[Tensor | None], tensors: list[Tensor], kept: list[Tensor], needed: list[bool], *way: Any
+) -> list[Tensor]:
+    step = ready(way[-1])
+    _check(step, tensors, way)
+    graph, kept = step.known.plan.graph, list(kept)
+    threads = int(kept.pop()) if kept else thread_count()
+    job, given = _job(step, tensors, way, threads)
+    if way[-2]:
+        block = [kept.pop(0)] if step.engine.forwards.block else []
+        if [tuple(leaf.shape) for leaf in block] != [shape for shape, _ in _kept_shapes(step, way[2], len(given[len(graph.x)]))][: len(block)]:
+            raise InputError("unrolled::sequence_backward: expected what unrolled::sequence has kept.")
+        by_index: Values = dict(zip(_apart(step), kept, strict=True))
+        inputs, states = len(graph.x), len(graph.state)
+        by_index.update((i, leaf.flatten(0, 1)) for i, leaf in zip(graph.x, given, strict=False))
+        by_index.update(zip(graph.closed, given[inputs + 2 * states :], strict=True))
+        saved = [*block, *(by_index[index] for index in step.engine.apart)]
+    else:
+        saved = list(run_forward(job, given)[1][len(given) :])
+    found = run_backward(job, given, saved, grads)
+    wanted = [
+        torch.zeros_like(tensor) if grad is None else grad
+        for grad, tensor, need in zip(found, given, needed, strict=True)
+        if need
+    ]
+    return _apart_from(wanted, [*tensors, *(grad for grad in grads if grad is not None), *saved])
+
+
+def _apart_from(results: list[Tensor], given: list[Tensor]) -> list[Tensor]:
+    """The results contiguous, and none in the memory of another or of what was given: what a compiler believes."""
+    taken = {leaf.untyped_storage().data_ptr() for leaf in given}
+    owned = []
+    for result in results:
+        result = result.detach().contiguous()
+        if result.untyped_storage().data_ptr() in taken and result.numel():
+            result = result.clone()
+        taken.add(result.untyped_storage().data_ptr())
+        owned.append(result)
+    return owned
+
+
+def _forward_shapes(tensors: list[Tensor], *way: Any) -> list[Tensor]:
+    step, steps = ready(way[-1]), way[2]
+    graph = step.known.plan.graph
+    state = tensors[len(graph.x) : len(graph.x) + len(graph.state)]
+    rows = state[0].shape[0]
+    made = []
+    for index in graph.output:
+        axis = graph.sequence_axis(index)
+        features = [size for d, size in enumerate(graph.row_shape(index)) if d != axis]
+        made.append(state[0].new_empty((steps, rows, *features), dtype=graph.nodes[index].dtype))
+    made += [leaf.new_empty(leaf.shape) for leaf in state]
+    if way[-2]:
+        made += [state[0].new_empty(shape, dtype=dtype) for shape, dtype in _kept_shapes(step, steps, rows)]
+        made.append(state[0].new_empty((), dtype=torch.int64))
+    return made
+
+
+def _backward_shapes(
+    grads: list[Tensor | None], tensors: list[Tensor], kept: list[Tensor], needed: list[bool], *way: Any
+) -> list[Tensor]:
+    return [leaf.new_empty(leaf.shape) for leaf, need in zip(tensors, needed, strict=False) if need]
+
+
+class _Differentiable(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, way: tuple[Any, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
+        with torch._C._AutoDispatchBelowAutograd():
+            made = sequence(list(tensors), *way)
+        graph = ready(way[-1]).known.plan.graph
+        count = len(graph.output) + len(graph.state)
+        flags = [leaf for leaf in way[:2] if leaf is not None]
+        ctx.options, ctx.count, ctx.tensors, ctx.flags = way[2:], count, len(tensors), [leaf is not None for leaf in way[:2]]
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors, *flags, *made[count:])
+        ctx.mark_non_differentiable(*made[count:], *(leaf for leaf in made[:count] if not leaf.is_floating_point()))
+        return tuple(made)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> Any:
+        if torch.is_grad_enabled() and any(grad is not None and grad.requires_grad for grad in grads):
+            raise RuntimeError("unrolled::sequence has no gradient of a gradient: run the layer outside torch.compile.")
+        saved = list(ctx.saved_tensors)
+        tensors, rest = saved[: ctx.tensors], saved[ctx.tensors :]
+        flags = [rest.pop(0) if there else None for there in ctx.flags]
+        graph = ready(ctx.options[-1]).known.plan.graph
+        count = len(graph.x) + 2 * len(graph.state) + len(graph.closed)
+        needed = list(ctx.needs_input_grad[1 : 1 + count])
+        found = iter(
+            torch.ops.unrolled.sequence_backward(list(grads[: ctx.count]), tensors, rest, needed, *flags, *ctx.options)
+        )
+        return (None, *(next(found) if need else None for need in needed), *[None] * (ctx.tensors - count))
+
+
+def _autograd(tensors: list[Tensor], *way: Any) -> list[Tensor]:
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        if ready(way[-1]).known.plan.backward is not None:
+            return list(_Differentiable.apply(way, *tensors))
+    with torch._C._AutoDispatchBelowAutograd():
+        return sequence(tensors, *way)
+
+
+_LIBRARY.impl("sequence", _forward, "CPU")
+_LIBRARY.impl("sequence_backward", _backward, "CPU")
+_LIBRARY.impl("sequence", _autograd, "Autograd")
+torch.library.register_fake("unrolled::sequence", _forward_shapes, lib=_LIBRARY)
+torch.library.register_fake("unrolled::sequence_backward", _backward_shapes, lib=_LIBRARY)

@@ -1,0 +1,172 @@
+"""The graph of a step as one line of text, which can stand in a traced or exported program as an operator's argument.
+
+Only the graph is in it: plan and C are made of it anew, or found on disk. Text may come from a file of somebody else,
+so nothing of it is evaluated, and a graph is believed only when every node has been computed on tensors without data
+and has the shape and dtype that it says; a kernel computes its addresses from these.
+"""
+
+import base64
+import json
+import math
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core import InputError, UnsupportedStep
+from .codegen.source import generate
+from .graph import Graph, Node, Ref
+from .interpret import compute
+from .kernel import Compiled
+from .operations import POINTWISE, PRODUCTS, RANDOM, REDUCTIONS, VIEWS
+from .plan import make_plan
+from .recent import Recent
+from .runtime import settings
+from .stored import Known, decode, encode, find, store
+from .trace import PRIMES
+
+FORMAT = 1
+_LARGEST = 1 << 24  # characters of a graph, unpacked
+_OWN = frozenset({*POINTWISE, *PRODUCTS, *REDUCTIONS, *VIEWS, "cat", "full", "iota", "constant", "input"})
+_LISTS = ("x", "state", "closed", "output", "new_state", "d_output", "d_new_state", "d_x", "d_state", "d_closed")
+_SAME = ("d_x", "d_state", "d_closed", "new_state", "d_output", "d_new_state")  # each as one of these:
+_AS = ("x", "state", "closed", "state", "output", "new_state")
+
+
+@dataclass(frozen=True)
+class Portable:
+    """A step that can be run, by the text of its graph."""
+
+    known: Known
+    engine: Compiled
+
+
+def write(graph: Graph, wanted: tuple[bool, ...] | None) -> str:
+    """The text of a rewritten graph.
+
+    Args:
+        graph: the step.
+        wanted: of which of x, state and closed tensors the gradient is wanted.
+
+    Raises:
+        UnsupportedStep: the step draws random numbers: a program may hold several such calls, of which a compiler
+            would make one.
+    """
+    for node in graph.nodes:
+        if node.op in RANDOM:
+            raise UnsupportedStep(f"step draws random numbers{node.at}, inside torch.compile or torch.export.")
+    bare = replace(graph, nodes=tuple(replace(node, where="") for node in graph.nodes))
+    try:
+        text = json.dumps([FORMAT, encode(bare), encode(wanted)], separators=(",", ":"))
+    except TypeError as error:
+        raise UnsupportedStep(f"step holds an operation that has no text: {error}") from error
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def ready(text: str) -> Portable:
+    """What runs the step of a text.
+
+    Raises:
+        InputError: it is no such text.
+        UnsupportedStep: it cannot be compiled here.
+    """
+    key = (text, settings())
+    found = _READY.get(key)
+    if found is None:
+        known = find(f"graph {text}")
+        if known is None or known.source is None:
+            graph, wanted = read(text)
+            plan = make_plan(graph, wanted)
+            known = Known(plan, (), None, None, generate(plan))
+            store(f"graph {text}", known)
+        assert known.source is not None
+        found = Portable(known, Compiled(known.source, known.plan))
+        _READY.put(key, found)
+    return found
+
+
+def read(text: str) -> tuple[Graph, tuple[bool, ...] | None]:
+    """The graph of a text, and of what a gradient is wanted.
+
+    Raises:
+        InputError: it is no such text, or of another version.
+    """
+    try:
+        unpacker = zlib.decompressobj()
+        number, graph, wanted = json.loads(unpacker.decompress(base64.b64decode(text, validate=True), _LARGEST))
+        if number != FORMAT:
+            raise InputError(f"a step in a saved program: expected format {FORMAT}, got {number!r}. Export it again.")
+        graph, wanted = decode(graph), decode(wanted)
+        if not isinstance(graph, Graph):
+            raise TypeError("no graph")
+        _check(graph)
+        count = len(graph.x) + len(graph.state) + len(graph.closed)
+        flags = wanted is None or (len(wanted) == count and all(type(flag) is bool for flag in wanted))
+        if not flags:
+            raise TypeError("wanted gradients")
+    except InputError:
+        raise
+    except Exception as error:  # whatever it is that a damaged text leads to
+        raise InputError(f"a step in a saved program: expected the text of its graph, got {error}.") from error
+    return graph, wanted
+
+
+def _check(graph: Graph) -> None:
+    """Compute every node on tensors without data; then the lists of the graph."""
+    if graph.batch not in PRIMES:
+        raise ValueError(f"batch {graph.batch!r}")
+    values: dict[int, Any] = {}
+    meta = torch.device("meta")
+    for index, node in enumerate(graph.nodes):
+        if type(node) is not Node or node.where != "" or not isinstance(node.dtype, torch.dtype):
+            raise TypeError(f"node {index}")
+        if not all(type(size) is int and size >= 0 for size in node.shape) or math.prod(node.shape) >= 1 << 40:
+            raise ValueError(f"the shape of node {index}")
+        if node.op not in _OWN and not (isinstance(node.op, str) and node.op.startswith("aten.")):
+            raise ValueError(f"operation {node.op!r}")
+        for atom in _atoms(node.args):
+            if isinstance(atom, Ref):
+                if type(atom.index) is not int or not 0 <= atom.index < index:
+                    raise ValueError(f"an operand of node {index}")
+            elif not (atom is None or type(atom) in (bool, int, float) or isinstance(atom, torch.dtype)):
+                raise TypeError(f"an argument of node {index}: {atom!r}")
+        if node.op in ("input", "constant"):
+            if node.op == "constant" and len(node.args) != math.prod(node.shape):
+                raise ValueError(f"the numbers of node {index}")
+            values[index] = torch.empty(node.shape, dtype=node.dtype, device=meta)
+            continue
+        made = compute(node, values, node.shape, meta)
+        if not isinstance(made, Tensor) or tuple(made.shape) != node.shape or made.dtype != node.dtype:
+            raise ValueError(f"node {index} is not what it says")
+        values[index] = made
+    inputs = [*graph.x, *graph.state, *graph.closed, *(i for i in (*graph.d_output, *graph.d_new_state) if i is not None)]
+    if sorted(inputs) != [index for index, node in enumerate(graph.nodes) if node.op == "input"]:
+        raise ValueError("the inputs")
+    for name in _LISTS:
+        if not all((i is None and name.startswith("d_")) or type(i) is int for i in getattr(graph, name)):
+            raise TypeError(name)
+        if any(i is not None and not 0 <= i < len(graph.nodes) for i in getattr(graph, name)):
+            raise ValueError(name)
+    for name, other in zip(_SAME, _AS, strict=True):
+        mine, theirs = getattr(graph, name), getattr(graph, other)
+        if mine and len(mine) != len(theirs):
+            raise ValueError(name)
+        for i, k in zip(mine, theirs, strict=False):
+            if i is not None and graph.nodes[i].shape != graph.nodes[k].shape:
+                raise ValueError(f"the shapes of {name}")
+    for index in (*graph.x, *graph.state, *graph.output, *graph.new_state):
+        graph.sequence_axis(index)
+
+
+def _atoms(args: Any) -> Iterator[Any]:
+    for arg in args:
+        if isinstance(arg, tuple):
+            yield from _atoms(arg)
+        else:
+            yield arg
+
+
+_READY: Recent[Portable] = Recent(256)

@@ -1,0 +1,351 @@
+"""A sequence inside torch.compile or torch.export: the step is traced once, and the whole is one operator.
+
+torch.compile reads the code here line by line. What it meets as :data:`whole` it takes for a higher-order operator of
+its kind "wrap", which runs a function: so it traces one step into a graph of its own, guards what the step reads, and
+makes tensors that the step closes over inputs of it. When a backend runs or traces that node, the step's graph is
+compiled and the node becomes a call of ``unrolled::sequence``; where it cannot be, the loop of the reference.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import BuiltinFunctionType
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch._ops import HigherOrderOperator
+from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils.weak import WeakIdKeyDictionary
+
+from ..core import Step, Tree, UnrolledError, Unrolling, UnsupportedStep, check_step, leaves, run_reference, unflatten
+from .build import wanted_gradients
+from .context import check_context
+from .fallback import run_auto, run_named, say
+from .fingerprint import read as read_step
+from .graph import Graph
+from .operator import sequence
+from .portable import ready, write
+from .preserve import preserved
+from .recent import Recent
+from .rewrite import rewrite
+from .trace import trace
+
+_LIBRARY = torch.library.Library("unrolled", "FRAGMENT")
+_LIBRARY.define(
+    "steps(Tensor[] x, Tensor[] now, Tensor[] state, Tensor[] reset, Tensor[] spare, Tensor? valid, Tensor? restart, "
+    "Tensor[] output, Tensor[] after, SymInt steps, bool reverse, int window) -> Tensor[]"
+)
+_MARK = torch.ops.unrolled.steps.default
+"""Stands at the end of the graph of one step, and says what is what; it is never run."""
+
+
+def run_traced(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree]:
+    """Outputs and last state of a sequence that torch.compile reads.
+
+    Args:
+        step: the step.
+        run: the sequence.
+        named: whether ``backend="compiled"`` was asked for.
+    """
+    x = [] if run.x is None else leaves(run.x)
+    state, reset = leaves(run.state), [] if run.restart is None else leaves(run.reset_state)
+    flags = [leaf for leaf in (run.valid, run.restart) if leaf is not None]
+    spare = [] if run.valid is None else leaves(run.spare_state)
+    # each is seen anew, so that none is also a tensor that the step closes over
+    given = [leaf.view_as(leaf) for leaf in [*x, *state, *reset, *spare, *flags]]
+    ends = [0]
+    for part in (x, state, reset, spare, flags):
+        ends.append(ends[-1] + len(part))
+
+    def one(_: Any, *given: Tensor) -> tuple[Tree, Tree]:
+        x, state, reset, spare, flags = (list(given[a:b]) for a, b in zip(ends, ends[1:], strict=False))
+        valid = flags[0] if run.valid is not None else None
+        restart = flags[-1] if run.restart is not None else None
+        now = [leaf[0] for leaf in x]
+        before = unflatten(run.state, state)
+        result = step(None if run.x is None else unflatten(run.x, now), before)
+        output, after = check_step(result, before, run.batch_size)
+        made = torch.ops.unrolled.steps(
+            x,
+            now,
+            state,
+            reset,
+            spare,
+            valid,
+            restart,
+            leaves(output),
+            leaves(after),
+            run.steps,
+            run.reverse,
+            run.truncated_bptt_steps or 0,
+        )
+        count = len(leaves(output))
+        return unflatten(output, made[:count]), unflatten(after, made[count:])
+
+    def otherwise() -> tuple[Tree, Tree]:
+        return run_named(step, run, compiled=True) if named else run_auto(step, run)
+
+    whole = whole_or_raise if named else whole_or_loop
+    results: tuple[Tree, Tree] = whole(one, otherwise, *given)
+    return results
+
+
+class _Whole(HigherOrderOperator):
+    """One step and the tensors of a sequence -> outputs and last state of the sequence."""
+
+    def __init__(self, name: str, named: bool):
+        super().__init__(name)
+        self.__name__ = "wrap"  # by this name torch.compile knows how to read it, and
+        self.__module__ = __name__  # by this, that it is not to be looked for in torch.ops
+        self.named = named
+
+    def __call__(self, one: Any, *given: Any) -> Any:
+        """The node of a traced graph; or, of a function, that torch.compile could not trace it."""
+        if isinstance(one, fx.GraphModule):
+            return _lower(one, given, self.named)
+        return given[0]()
+
+
+whole_or_loop = _Whole("unrolled_whole_or_loop", named=False)
+whole_or_raise = _Whole("unrolled_whole_or_raise", named=True)
+
+
+@dataclass(frozen=True)
+class _Lowered:
+    """What is known of the graph of one step."""
+
+    roles: tuple[tuple[int, ...], ...]  # places among the arguments: of x, state, reset, spare
+    valid: int | None
+    restart: int | None
+    steps: Any  # a place, in a list, or a number
+    reverse: bool
+    window: int
+    closed: tuple[int, ...]
+    sizes: tuple[int, ...]  # places of numbers that the step reads
+    step: fx.GraphModule  # (x, state, closed, sizes) -> (output, after)
+    outputs: int
+    order: tuple[int, ...]  # what the node returns, each one of outputs and last state
+    single: bool  # that itself, not a tuple of it
+
+
+def _lower(module: fx.GraphModule, given: tuple[Any, ...], named: bool) -> Any:
+    lowered = _LOWERED.get(module)
+    if lowered is None:
+        lowered = _LOWERED[module] = _read(module)
+    flat = _run(lowered, given, named)
+    results = tuple(flat[k] for k in lowered.order)
+    return results[0] if lowered.single else results
+
+
+def _run(step: _Lowered, given: tuple[Any, ...], named: bool) -> list[Tensor]:
+    """Leaves of outputs and last state, by the operator or else by the loop."""
+    x, state, reset, spare = ([given[k] for k in places] for places in step.roles)
+    closed = [given[k] for k in step.closed]
+    run = Unrolling(
+        x=tuple(x) or None,
+        state=tuple(state),
+        steps=given[step.steps[0]] if isinstance(step.steps, list) else step.steps,
+        batch_size=state[0].shape[0],
+        valid=None if step.valid is None else given[step.valid],
+        restart=None if step.restart is None else given[step.restart],
+        reset_state=tuple(reset or state),
+        spare_state=tuple(spare or state),
+        reverse=step.reverse,
+        truncated_bptt_steps=step.window or None,
+    )
+    try:
+        sizes = [given[k] for k in step.sizes]
+        check_context(run, compiled=True)
+        text, used = _text(step, run, closed, sizes)
+        return call_operator(run, used, text, keep=True)[: step.outputs + len(state)]
+    except Exception as error:
+        if named or isinstance(error, MemoryError):
+            raise
+        reason = str(error) if isinstance(error, UnrolledError) else f"{type(error).__name__}: {error}"
+
+    def one(x: Any, state: Any) -> tuple[Tree, Tree]:
+        made = step.step(*(x or ()), *state, *closed, *sizes)
+        return tuple(made[: step.outputs]), tuple(made[step.outputs :])
+
+    results = run_reference(one, run)
+    say(reason)
+    return [*leaves(results[0]), *leaves(results[1])]
+
+
+def call_operator(run: Unrolling, closed: list[Tensor], text: str, *, keep: bool) -> list[Tensor]:
+    """The operator's call for a run."""
+    tensors = [*([] if run.x is None else leaves(run.x)), *leaves(run.state), *leaves(run.reset_state), *closed]
+    tensors += leaves(run.spare_state) if run.valid is not None else []
+    window = run.truncated_bptt_steps or 0
+    keep = keep and ready(text).known.plan.backward is not None
+    return sequence(tensors, run.valid, run.restart, run.steps, run.reverse, window, keep, text)
+
+
+def _text(step: _Lowered, run: Unrolling, closed: list[Tensor], sizes: list[Any]) -> tuple[str, list[Tensor]]:
+    """The step's text, for these kinds of tensors, and those that it uses; what is refused is remembered too."""
+    rows = run.batch_size
+    for size in sizes:
+        same = isinstance(size, torch.SymInt) and isinstance(rows, torch.SymInt) and size.node.expr == rows.node.expr
+        if not same:
+            raise UnsupportedStep("step reads a size that changes from call to call and is not that of the batch.")
+    kinds = [_kind(leaf, 2) for leaf in leaves(run.x or ())] + [_kind(leaf, 1) for leaf in leaves(run.state)]
+    fixed = [_kind(leaf, 0) for leaf in closed]
+    key = (_code(step.step), wanted_gradients(run, closed), len(kinds), *kinds, *fixed, torch.get_default_dtype())
+    found = _TEXTS.get(key)
+    if found is None:
+        try:
+            with untraced():
+                graph, used = _graph(step, kinds, fixed)
+                found = write(graph, wanted_gradients(run, [closed[k] for k in used])), used
+                ready(found[0])
+        except UnsupportedStep as error:
+            found = UnsupportedStep(*error.args)
+        _TEXTS.put(key, found)
+    if isinstance(found, UnsupportedStep):
+        raise UnsupportedStep(*found.args)
+    return found[0], [closed[k] for k in found[1]]
+
+
+def _kind(leaf: Tensor, skip: int) -> tuple[Any, ...]:
+    if not all(isinstance(size, int) for size in leaf.shape[skip:]):
+        raise UnsupportedStep(f"step reads a tensor of features whose number changes from call to call: {leaf.shape}.")
+    if leaf.device.type != "cpu":
+        raise UnsupportedStep(f"kernels run on the CPU; the step reads a tensor on {leaf.device}.")
+    return tuple(leaf.shape[skip:]), leaf.dtype, leaf.requires_grad
+
+
+def _code(module: fx.GraphModule) -> Any:
+    """What tells a graph from others: its text, if all that it calls is PyTorch's, else itself."""
+    for node in module.graph.nodes:
+        home = getattr(node.target, "__module__", None) or ""
+        known = isinstance(node.target, (str, BuiltinFunctionType, torch._ops.OpOverload)) or home.startswith("torch")
+        if node.op in ("get_attr", "call_module") or not known:
+            return module
+    return module.code
+
+
+def _graph(step: _Lowered, kinds: list[Any], fixed: list[Any]) -> tuple[Graph, tuple[int, ...]]:
+    """The step as a graph of ours, and which tensors it uses; traced on tensors of one row that nobody reads."""
+    first = [torch.empty((1, *shape), dtype=dtype, requires_grad=grad) for shape, dtype, grad in kinds]
+    closed = tuple(torch.empty(shape, dtype=dtype, requires_grad=grad) for shape, dtype, grad in fixed)
+    count = len(step.roles[0])
+
+    def one(x: Any, state: Any) -> tuple[Tree, Tree]:
+        rows = [state[0].shape[0]] * len(step.sizes)
+        made = step.step(*(x or ()), *state, *closed, *rows)
+        return tuple(made[: step.outputs]), tuple(made[step.outputs :])
+
+    x = tuple(leaf.unsqueeze(0) for leaf in first[:count]) or None
+    names = tuple(f"tensor {k}" for k in range(len(closed)))
+    traced = trace(one, x, tuple(first[count:]), closed, names)
+    return rewrite(traced.graph), traced.closed
+
+
+def untraced() -> Any:
+    """A context in which nobody records what is computed."""
+    from contextlib import ExitStack
+
+    from torch._guards import tracing
+
+    stack = ExitStack()
+    stack.enter_context(_disable_current_modes())
+    stack.enter_context(tracing(None))
+    return stack
+
+
+def _read(module: fx.GraphModule) -> _Lowered:
+    """What stands in the graph of one step."""
+    graph = fx.Graph()
+    places = {node: k for k, node in enumerate(n for n in module.graph.nodes if n.op == "placeholder")}
+    mark = next(node for node in module.graph.nodes if node.target in (_MARK, torch.ops.unrolled.steps))
+    x, now, state, reset, spare, valid, restart, output, after, steps, reverse, window = mark.args
+    roles = [node for part in (x, state, reset, spare) for node in part]
+    roles += [node for node in (valid, restart) if node is not None]
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in [*now, *state]:
+        copies[node] = graph.placeholder(node.name)
+    body = _needed([*output, *after], set(copies))
+    others = [node for node in places if node in body and node not in roles and node not in copies]
+    closed = [node for node in others if isinstance(node.meta.get("example_value"), Tensor)]
+    sizes = [node for node in others if node not in closed]
+    for node in [*closed, *sizes]:
+        copies[node] = graph.placeholder(node.name)
+    for node in module.graph.nodes:  # all of them: some only change a tensor in place, or the mode of gradients
+        if node in copies or node is mark or node.op in ("placeholder", "output"):
+            continue
+        if all(other in copies for other in node.all_input_nodes):
+            copies[node] = graph.node_copy(node, lambda n: copies[n])
+        elif node in body:
+            raise UnsupportedStep("step reads more of its input than the row of one time step.")
+    graph.output(tuple(copies[node] for node in [*output, *after]))
+    results = module.graph.output_node().args[0]
+    single = isinstance(results, fx.Node)
+    return _Lowered(
+        roles=tuple(tuple(places[node] for node in part) for part in (x, state, reset, spare)),
+        valid=None if valid is None else places[valid],
+        restart=None if restart is None else places[restart],
+        steps=[places[steps]] if isinstance(steps, fx.Node) else steps,
+        reverse=reverse,
+        window=window,
+        closed=tuple(places[node] for node in closed),
+        sizes=tuple(places[node] for node in sizes),
+        step=fx.GraphModule(module, graph),
+        outputs=len(output),
+        order=tuple(node.args[1] for node in ([results] if single else results)),
+        single=single,
+    )
+
+
+def _needed(results: list[fx.Node], stop: set[fx.Node]) -> set[fx.Node]:
+    """The nodes of which results are computed."""
+    found: set[fx.Node] = set()
+    waiting = list(results)
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            if node not in stop:
+                waiting.extend(node.all_input_nodes)
+    return found
+
+
+def run_exported(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree]:
+    """Outputs and last state of a sequence in a trace by PyTorch's operations, as that of torch.export."""
+    try:
+        check_context(run, compiled=True)
+        reading = read_step(step)
+        with untraced(), preserved(reading.things), torch.random.fork_rng(devices=[]):
+            traced = trace(step, run.x, run.state, reading.tensors, reading.names)
+        closed = [reading.tensors[k] for k in traced.closed]
+        text = write(rewrite(traced.graph), wanted_gradients(run, closed))
+        with untraced():
+            ready(text)
+    except UnrolledError as error:
+        if named:
+            raise
+        reason = str(error)
+    else:
+        flat = call_operator(run, closed, text, keep=False)
+        count = len(leaves(traced.output))
+        return unflatten(traced.output, flat[:count]), unflatten(traced.after, flat[count:])
+    results = run_reference(step, run)
+    say(reason)
+    return results
+
+
+def _steps(*args: Any) -> list[Tensor]:
+    """What torch.compile sees of a whole sequence: its shapes, and a gradient of all if anything has one."""
+    x, _, state, reset, _, _, _, output, after, steps, _, _ = args
+    whole = [leaf.unsqueeze(0).expand(steps, *leaf.shape).clone(memory_format=_CONTIGUOUS) for leaf in output]
+    made = [*whole, *(leaf.clone(memory_format=_CONTIGUOUS) for leaf in after)]
+    tie = next((leaf for leaf in [*x, *state, *reset, *output, *after] if leaf.requires_grad), None)
+    if tie is None:
+        return made
+    nothing = tie.sum() * 0
+    return [leaf + nothing.to(leaf.dtype) if leaf.is_floating_point() else leaf for leaf in made]
+
+
+_CONTIGUOUS = torch.contiguous_format
+_LIBRARY.impl("steps", _steps, "CompositeImplicitAutograd")
+_LOWERED: Any = WeakIdKeyDictionary()
+_TEXTS: Recent[Any] = Recent(256)
