@@ -7,7 +7,7 @@ import unrolled
 from unrolled import nn as ours
 from unrolled.core import leaves
 
-T, B, I, H = 7, 5, 3, 6
+T, B, F, H = 7, 5, 3, 6
 OPTIONS = {
     "RNN": [
         {"nonlinearity": "sigmoid"},
@@ -72,9 +72,9 @@ def shaken(layer):
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_options_are_those_of_the_cells(name, options, bidirectional):
     torch.manual_seed(1)
-    layer = shaken(getattr(ours, name)(I, H, num_layers=2, bidirectional=bidirectional, **options))
+    layer = shaken(getattr(ours, name)(F, H, num_layers=2, bidirectional=bidirectional, **options))
     cells = cells_of(layer, name, options)
-    x = torch.randn(T, B, I, requires_grad=True)
+    x = torch.randn(T, B, F, requires_grad=True)
     lengths = torch.tensor([7, 0, 3, 7, 1])
     reset = torch.rand(T, B) < 0.3
     outputs, state = layer(x, lengths=lengths, reset=reset)
@@ -92,8 +92,8 @@ def test_options_are_those_of_the_cells(name, options, bidirectional):
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_lengths_masks_and_resets(name, batch_first):
-    layer = getattr(ours, name)(I, H, num_layers=2, batch_first=batch_first)
-    x = torch.randn(T, B, I)
+    layer = getattr(ours, name)(F, H, num_layers=2, batch_first=batch_first)
+    x = torch.randn(T, B, F)
     lengths = torch.tensor([7, 2, 0, 5, 4])
     valid = torch.arange(T)[:, None] < lengths
     turned = (lambda v: v.transpose(0, 1)) if batch_first else (lambda v: v)
@@ -117,8 +117,8 @@ def test_lengths_masks_and_resets(name, batch_first):
 
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
 def test_a_sequence_without_a_batch(name):
-    layer = getattr(ours, name)(I, H, num_layers=2, bidirectional=True, return_all_states=True)
-    x = torch.randn(T, I)
+    layer = getattr(ours, name)(F, H, num_layers=2, bidirectional=True, return_all_states=True)
+    x = torch.randn(T, F)
     reset = torch.arange(T) == 4
     outputs, state, states = layer(x, lengths=6, reset=reset)
     batched, batched_state, batched_states = layer(x[:, None], lengths=[6], reset=reset[:, None])
@@ -130,8 +130,8 @@ def test_a_sequence_without_a_batch(name):
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_all_states(name, batch_first):
-    layer = getattr(ours, name)(I, H, num_layers=2, batch_first=batch_first, return_all_states=True)
-    x = torch.randn(T, B, I)
+    layer = getattr(ours, name)(F, H, num_layers=2, batch_first=batch_first, return_all_states=True)
+    x = torch.randn(T, B, F)
     lengths = torch.tensor([7, 2, 0, 5, 4])
     outputs, state, states = layer(x.transpose(0, 1) if batch_first else x, lengths=lengths)
     for end, whole in zip(leaves(state), leaves(states), strict=True):
@@ -145,8 +145,8 @@ def test_all_states(name, batch_first):
 
 
 def test_layers_of_different_sizes():
-    layer = ours.LSTM(I, [8, 5, 7], bidirectional=True)
-    x = torch.randn(T, B, I)
+    layer = ours.LSTM(F, [8, 5, 7], bidirectional=True)
+    x = torch.randn(T, B, F)
     outputs, state = layer(x)
     assert [tuple(h.shape) for h, _ in state] == [(2, B, 8), (2, B, 5), (2, B, 7)]
     first, state_of_first = layer(x[:4])
@@ -154,7 +154,7 @@ def test_layers_of_different_sizes():
     assert second.shape == (3, B, 14)
     ahead = slice(0, 7)  # what runs forward in time in the last layer sees both directions of those below
     assert not torch.equal(torch.cat([first, second])[..., ahead], outputs[..., ahead])
-    one_way = ours.LSTM(I, [8, 5])
+    one_way = ours.LSTM(F, [8, 5])
     whole, whole_end = one_way(x)
     first, middle = one_way(x[:4])
     second, end = one_way(x[4:], middle)
@@ -164,8 +164,8 @@ def test_layers_of_different_sizes():
 
 
 def test_a_state_of_one_row_stands_for_all_only_on_request():
-    layer = ours.GRU(I, H)
-    x, hx = torch.randn(T, B, I), torch.randn(1, 1, H, requires_grad=True)
+    layer = ours.GRU(F, H)
+    x, hx = torch.randn(T, B, F), torch.randn(1, 1, H, requires_grad=True)
     with pytest.raises(RuntimeError, match="Expected hidden size"):
         layer(x, hx)
     outputs, _ = layer(x, hx, broadcast_state=True)
@@ -178,8 +178,8 @@ def test_a_state_of_one_row_stands_for_all_only_on_request():
 
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
 def test_the_learned_initial_state(name):
-    layer = shaken(getattr(ours, name)(I, H, num_layers=2, learn_initial_state=True))
-    x = torch.randn(T, B, I)
+    layer = shaken(getattr(ours, name)(F, H, num_layers=2, learn_initial_state=True))
+    x = torch.randn(T, B, F)
     reset = torch.zeros(T, B, dtype=torch.bool)
     reset[3] = True
     outputs, _ = layer(x, reset=reset)
@@ -192,9 +192,9 @@ def test_the_learned_initial_state(name):
 
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
 def test_time_between_steps(name):
-    layer = shaken(getattr(ours, name)(I, H, num_layers=2, time_decay=True))
-    x, dt = torch.randn(T, B, I), torch.rand(T, B)
-    outputs, state = layer(x, dt=dt)
+    layer = shaken(getattr(ours, name)(F, H, num_layers=2, time_decay=True))
+    x, dt = torch.randn(T, B, F), torch.rand(T, B)
+    outputs, _ = layer(x, dt=dt)
     cells = cells_of(layer, name, {"time_decay": True})
     lower, _ = unrolled.Recurrent(cells[0][0], backend="reference")((x, dt))
     upper, _ = unrolled.Recurrent(cells[1][0], backend="reference")((lower, dt))
@@ -204,9 +204,9 @@ def test_time_between_steps(name):
 
 def test_what_is_drawn_and_what_stays():
     torch.manual_seed(3)
-    theirs = torch.nn.LSTM(I, H, 2)
+    theirs = torch.nn.LSTM(F, H, 2)
     torch.manual_seed(3)
-    mine = ours.LSTM(I, H, 2, return_all_states=True, nonlinearity="relu")
+    mine = ours.LSTM(F, H, 2, return_all_states=True, nonlinearity="relu")
     for (name, parameter), (other, same) in zip(theirs.named_parameters(), mine.named_parameters(), strict=True):
         assert name == other
         assert torch.equal(parameter, same)
@@ -215,7 +215,7 @@ def test_what_is_drawn_and_what_stays():
     torch.manual_seed(4)
     theirs.reset_parameters()
     assert all(torch.equal(p, q) for p, q in zip(theirs.parameters(), mine.parameters(), strict=True))
-    peephole = ours.LSTM(I, H, 2, peephole=True)
+    peephole = ours.LSTM(F, H, 2, peephole=True)
     names = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0", "weight_ch_l0"]
     assert list(peephole.state_dict())[:5] == names
     assert [len(weights) for weights in peephole.all_weights] == [5, 5]
@@ -235,23 +235,23 @@ def test_what_is_drawn_and_what_stays():
 )
 def test_wrong_arguments_are_told(arguments, message):
     with pytest.raises((unrolled.InputError, unrolled.InputTypeError), match=message):
-        ours.GRU(I, H)(torch.randn(T, B, I), **arguments)
+        ours.GRU(F, H)(torch.randn(T, B, F), **arguments)
 
 
 def test_other_wrong_arguments_are_told():
-    x = torch.randn(T, B, I)
+    x = torch.randn(T, B, F)
     packed = torch.nn.utils.rnn.pack_padded_sequence(x, [7] * B)
     with pytest.raises(unrolled.InputTypeError, match="got a PackedSequence"):
-        ours.GRU(I, H)(packed, lengths=[1] * B)
+        ours.GRU(F, H)(packed, lengths=[1] * B)
     with pytest.raises(unrolled.InputError, match="input_size = 3"):
-        ours.GRU(I, H, layer_norm=True)(torch.randn(T, B, 4))
+        ours.GRU(F, H, layer_norm=True)(torch.randn(T, B, 4))
     with pytest.raises(unrolled.InputTypeError, match="hx: expected 2 tensors"):
-        ours.LSTM(I, H, peephole=True)(x, torch.zeros(1, B, H))
+        ours.LSTM(F, H, peephole=True)(x, torch.zeros(1, B, H))
     with pytest.raises(unrolled.InputTypeError, match="hx: expected 2 states, one a layer"):
-        ours.GRU(I, [4, 5])(x, torch.zeros(1, B, H))
+        ours.GRU(F, [4, 5])(x, torch.zeros(1, B, H))
     with pytest.raises(unrolled.InputError, match="hidden_size: expected one size for each"):
-        ours.GRU(I, [4, 5], num_layers=3)
+        ours.GRU(F, [4, 5], num_layers=3)
     with pytest.raises(unrolled.InputTypeError, match="dt: expected the time between steps"):
-        ours.GRU(I, H, time_decay=True)(x)
+        ours.GRU(F, H, time_decay=True)(x)
     with pytest.raises(ValueError, match="Unknown nonlinearity"):
-        ours.RNN(I, H, nonlinearity="nothing")
+        ours.RNN(F, H, nonlinearity="nothing")

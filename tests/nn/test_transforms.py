@@ -7,14 +7,14 @@ from torch.func import functional_call, grad, jvp, stack_module_state, vmap
 from unrolled import nn as ours
 from unrolled.core import leaves
 
-T, B, I, H = 6, 3, 4, 5
+T, B, F, H = 6, 3, 4, 5
 KINDS = ["RNN", "LSTM", "GRU"]
 
 
 def pair(kind, **options):
     """torch's layer and ours with the same weights."""
-    theirs = getattr(torch.nn, kind)(I, H, 2, **options)
-    mine = getattr(ours, kind)(I, H, 2, **options)
+    theirs = getattr(torch.nn, kind)(F, H, 2, **options)
+    mine = getattr(ours, kind)(F, H, 2, **options)
     mine.load_state_dict(theirs.state_dict())
     return theirs, mine
 
@@ -22,8 +22,8 @@ def pair(kind, **options):
 @pytest.mark.parametrize("kind", KINDS)
 def test_autocast(kind):
     theirs, mine = pair(kind, bidirectional=True)
-    x = torch.randn(T, B, I, requires_grad=True)
-    low = getattr(ours, kind)(I, H, 2, bidirectional=True).to(torch.bfloat16)
+    x = torch.randn(T, B, F, requires_grad=True)
+    low = getattr(ours, kind)(F, H, 2, bidirectional=True).to(torch.bfloat16)
     low.load_state_dict(theirs.state_dict())
     with torch.autocast("cpu", torch.bfloat16):
         outputs, state = mine(x)
@@ -44,7 +44,7 @@ def test_autocast(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_second_derivatives(kind):
     theirs, mine = pair(kind)
-    x = torch.randn(T, B, I, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(T, B, F, dtype=torch.float64, requires_grad=True)
     theirs, mine = theirs.double(), mine.double()
 
     def second(layer):
@@ -60,7 +60,7 @@ def test_second_derivatives(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_forward_mode(kind):
     _, mine = pair(kind)
-    x, tangent = torch.randn(T, B, I), torch.randn(T, B, I)
+    x, tangent = torch.randn(T, B, F), torch.randn(T, B, F)
     outputs, change = jvp(lambda x: mine(x)[0], (x,), (tangent,))
     torch.testing.assert_close(outputs, mine(x)[0])
     leaf = x.clone().requires_grad_()
@@ -74,7 +74,7 @@ def test_forward_mode(kind):
 def test_an_ensemble(kind):
     models = [pair(kind)[1] for _ in range(3)]
     parameters, buffers = stack_module_state(models)
-    x = torch.randn(T, B, I)
+    x = torch.randn(T, B, F)
     outputs, _ = vmap(lambda p, b: functional_call(models[0], (p, b), (x,)))(parameters, buffers)
     for model, got in zip(models, outputs, strict=True):
         torch.testing.assert_close(got, model(x)[0])
@@ -84,7 +84,7 @@ def test_an_ensemble(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_of_each_sample(kind):
     _, mine = pair(kind)
-    x = torch.randn(B, T, I)
+    x = torch.randn(B, T, F)
     parameters = {name: parameter.detach() for name, parameter in mine.named_parameters()}
 
     def loss(parameters, row):
@@ -100,9 +100,9 @@ def test_gradients_of_each_sample(kind):
 
 def test_traced_by_torch_it_is_torchs():
     _, mine = pair("LSTM")
-    x = torch.randn(T, B, I)
+    x = torch.randn(T, B, F)
     with pytest.warns():  # torch's tracer is deprecated
         traced = torch.jit.trace(mine.eval(), x, check_trace=False)
-    longer = torch.randn(2 * T, B + 2, I)
+    longer = torch.randn(2 * T, B + 2, F)
     torch.testing.assert_close(traced(longer)[0], mine(longer)[0])
     assert "aten::lstm" in str(traced.inlined_graph)

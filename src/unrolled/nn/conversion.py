@@ -39,7 +39,8 @@ class Conversion:
     left: dict[str, str]
 
     def __str__(self) -> str:
-        lines = [f"{len(self.replaced)} recurrent modules replaced" + (":" if self.replaced else ".")]
+        count = len(self.replaced)
+        lines = [f"{count} recurrent module{'' if count == 1 else 's'} replaced" + (":" if count else ".")]
         lines += [f"  {name or '(the model itself)'}" for name in self.replaced]
         if self.left:
             lines += [
@@ -68,7 +69,7 @@ def convert(module: nn.Module) -> Conversion:
         >>> import torch, unrolled
         >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.GRU(8, 16))
         >>> print(unrolled.convert(model))
-        1 recurrent modules replaced:
+        1 recurrent module replaced:
           1
         >>> type(model[1])
         <class 'unrolled.nn.layers.GRU'>
