@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from unrolled import Bidirectional, Cell, Recurrent, Stack
+from unrolled import Bidirectional, Cell, InputError, Recurrent, Stack
 from unrolled.cells import GRU, LSTM, Elman
 
 close = partial(torch.testing.assert_close, rtol=1e-6, atol=1e-6)
@@ -97,6 +97,80 @@ def test_batch_first():
     outputs, mine = stack(x.transpose(0, 1), mask=mask.T, reset=reset.T)
     assert torch.equal(outputs, expected.transpose(0, 1))
     torch.testing.assert_close(mine, ends, rtol=0, atol=0)
+
+
+# ---------------------------------------------------------------- states
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_the_states_after_every_step_of_every_layer(batch_first):
+    x, mask = torch.randn(T, B, I), torch.rand(T, B) < 0.7
+    cells = [LSTM(I, H), GRU(H, 2)]
+    stack = Stack(cells, return_all_states=True, batch_first=batch_first)
+    given, given_mask = (x.transpose(0, 1), mask.T) if batch_first else (x, mask)
+    outputs, ends, states = stack(given, mask=given_mask)
+    assert isinstance(states, tuple)
+    below = x
+    for cell, end, every in zip(cells, ends, states, strict=True):
+        below, expected_end, expected = Recurrent(cell, return_all_states=True)(below, mask=mask)
+        every = [e.transpose(0, 1) if batch_first else e for e in (every if isinstance(every, tuple) else (every,))]
+        torch.testing.assert_close(end, expected_end, rtol=0, atol=0)
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        torch.testing.assert_close(tuple(every), tuple(expected), rtol=0, atol=0)
+    assert torch.equal(outputs.transpose(0, 1) if batch_first else outputs, below)
+    assert isinstance(states[0], type(ends[0]))
+
+
+def test_the_states_after_every_step_of_both_directions():
+    x = torch.randn(T, B, I)
+    pair = Bidirectional(LSTM(I, H), GRU(I, 2), return_all_states=True)
+    outputs, (ahead, back), (all_ahead, all_back) = pair(x, lengths=LENGTHS)
+    first = Recurrent(pair.ahead.cell, return_all_states=True)(x, lengths=LENGTHS)
+    second = Recurrent(pair.back.cell, reverse=True, return_all_states=True)(x, lengths=LENGTHS)
+    assert torch.equal(outputs, torch.cat([first[0], second[0]], -1))
+    for mine, theirs in ((ahead, first[1]), (back, second[1]), (all_ahead, first[2]), (all_back, second[2])):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
+    stack = Stack([(pair.ahead.cell, pair.back.cell)], bidirectional=True, return_all_states=True, batch_first=True)
+    _, _, ((of_ahead, of_back),) = stack(x.transpose(0, 1), lengths=LENGTHS)
+    assert torch.equal(of_ahead.c.transpose(0, 1), all_ahead.c)
+    assert torch.equal(of_back.transpose(0, 1), all_back)
+
+
+@pytest.mark.parametrize("backend", ["reference", "compiled"])
+def test_one_state_for_every_row(backend):
+    def one(*sizes):
+        return tuple(torch.randn(1, size).double().requires_grad_() for size in sizes)
+
+    x, reset = torch.randn(T, B, I).double(), torch.rand(T, B) < 0.3
+    cell = LSTM(I, H).double()
+    layer, state = Recurrent(cell, backend=backend), one(H, H)
+    results = []
+    for given, options in ((state, {"broadcast_state": True}), (tuple(s.expand(B, -1) for s in state), {})):
+        outputs, end = layer(x, given, reset=reset, **options)
+        gradients = torch.autograd.grad(outputs.square().sum() + end.c.sum(), state)
+        results.append((outputs, *end, *gradients))
+    torch.testing.assert_close(*results, rtol=0, atol=0)
+    turned, _ = Recurrent(cell, backend=backend, batch_first=True)(x.transpose(0, 1), state, broadcast_state=True)
+    torch.testing.assert_close(turned.transpose(0, 1), layer(x, tuple(s.expand(B, -1) for s in state))[0])
+
+    stack = Stack([(cell, GRU(I, H).double())], bidirectional=True, backend=backend)
+    pair = ((state, one(H)[0]),)
+    expanded = ((tuple(s.expand(B, -1) for s in state), pair[0][1].expand(B, -1)),)
+    assert torch.equal(stack(x, pair, broadcast_state=True)[0], stack(x, expanded)[0])
+    assert torch.equal(stack(x, expanded, broadcast_state=True)[0], stack(x, expanded)[0])
+    assert torch.equal(stack(x[:, :1], pair)[0], stack(x[:, :1], pair, broadcast_state=True)[0])
+    assert layer(x[:, :0], state, broadcast_state=True)[0].shape == (T, 0, H)
+
+
+def test_a_state_of_one_row_is_not_every_rows_by_itself():
+    layer, x, state = Recurrent(GRU(I, H)), torch.randn(T, B, I), torch.randn(1, H)
+    expected = r"x: expected \(T, B, ...\) with B = 1 as in state, got \(6, 3, 4\) as .* Use broadcast_state=True"
+    with pytest.raises(InputError, match=expected):
+        layer(x, state)
+    with pytest.raises(InputError, match=r"with B = 2 as in state, got \(6, 3, 4\)"):
+        layer(x, torch.randn(2, H), broadcast_state=True)
+    with pytest.raises(InputError, match="broadcast_state: expected an input x, which tells the number of rows"):
+        layer(None, state, steps=3, broadcast_state=True)
 
 
 # ---------------------------------------------------------------- dropout

@@ -1,10 +1,12 @@
 """Random masks of a sequence, drawn before it runs, so that every backend has the same from the same seed."""
 
 from dataclasses import dataclass
+from functools import partial
 from types import MethodType
 from typing import Any
 
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 from torch.nn import functional as F
 
 from ..core import InputError, Step, Tree, batch_of, leaves
@@ -34,7 +36,8 @@ def draw(cell: Any, x: Tree | None, state: Tree, steps: int | None) -> Drawn:
     noise = _noise(cell, x, state, steps)
     if noise is None:
         return Drawn(dropped.step, x, steps, dropped is not cell)
-    return Drawn(MethodType(step_with_noise, dropped), (noise,) if x is None else (x, noise), None, True)
+    bind: Any = partial if is_compiling() else MethodType  # the kernel's cache knows a method again
+    return Drawn(bind(step_with_noise, dropped), (noise,) if x is None else (x, noise), None, True)
 
 
 def step_with_noise(cell: Any, given: Tree, state: Tree) -> tuple[Tree, Tree]:
