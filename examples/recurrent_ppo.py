@@ -8,20 +8,11 @@ Usage: python examples/recurrent_ppo.py [--frames 8192] [--whole-sequences] [--w
 
 import argparse
 import time
-from typing import NamedTuple
 
-import torch
 from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.callbacks import BaseCallback
 
 import unrolled
-
-
-class Update(NamedTuple):
-    """What one update of the parameters was made from."""
-
-    loss: float
-    reward: float  # of an episode, mean of the last 100
 
 
 class Recorder(BaseCallback):
@@ -30,15 +21,16 @@ class Recorder(BaseCallback):
     def __init__(self, every: int):
         super().__init__()
         self.every = every
-        self.updates: list[Update] = []
+        self.updates: list[tuple[float, float]] = []  # loss at the end; reward of an episode, mean of the last 100
 
     def note(self) -> None:
+        """Keep what the logger knows of the last update, if there was one."""
         values, episodes = self.model.logger.name_to_value, self.model.ep_info_buffer
         if "train/loss" in values:
             reward = sum(episode["r"] for episode in episodes) / len(episodes)
-            self.updates.append(Update(values["train/loss"], reward))
+            self.updates.append((values["train/loss"], reward))
             if len(self.updates) % self.every == 0 or len(self.updates) == 1:
-                print(f"update {len(self.updates):3}: loss {self.updates[-1].loss:9.5f}, reward {reward:6.1f}")
+                print(f"update {len(self.updates):3}: loss {values['train/loss']:9.5f}, reward {reward:6.1f}")
 
     def _on_rollout_start(self) -> None:
         self.note()
@@ -77,6 +69,7 @@ if __name__ == "__main__":
     parser.add_argument("--without-unrolled", action="store_true")
     parser.add_argument("--whole-sequences", action="store_true", help="one call instead of a loop over time")
     args = parser.parse_args()
-    torch.set_num_threads(torch.get_num_threads())
+    if args.without_unrolled and args.whole_sequences:
+        parser.error("--whole-sequences: torch's LSTM cannot start anew inside a sequence; use one option alone.")
     speed = train(args.frames, not args.without_unrolled, args.whole_sequences)[2]
     print(f"{speed:.0f} frames a second")
