@@ -36,13 +36,12 @@ class Converted(DeepAREstimator):
 class Recorder(pl.Callback):
     """Keeps every step's loss and when it ended."""
 
-    def __init__(self):
-        self.losses, self.times = [], []
+    losses, times = (), ()
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_index):
         """After the parameters' update."""
-        self.losses.append(float(outputs["loss"]))
-        self.times.append(time.perf_counter())
+        self.losses = [*self.losses, float(outputs["loss"])]
+        self.times = [*self.times, time.perf_counter()]
 
 
 def made_series(length: int = 2000) -> pd.DataFrame:
@@ -59,7 +58,7 @@ def train(table: pd.DataFrame, steps: int, with_unrolled: bool = True, context: 
     data, recorder = ListDataset(series, freq="h"), Recorder()
     with tempfile.TemporaryDirectory() as folder:
         options = {"max_epochs": 1, "callbacks": [recorder], "default_root_dir": folder, "accelerator": "cpu"}
-        options |= {"logger": False, "enable_progress_bar": False}
+        options |= {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
         kind = Converted if with_unrolled else DeepAREstimator
         estimator = kind("h", DAY, context, num_batches_per_epoch=steps, trainer_kwargs=options)
         predictor = estimator.train(data, cache_data=True)
@@ -77,6 +76,5 @@ if __name__ == "__main__":
     warnings.filterwarnings("ignore", module="gluonts|lightning")
     table = pd.read_csv(args.file, index_col=0, parse_dates=True) if args.file else made_series()
     _, losses, speed, forecasts = train(table, args.steps, not args.without_unrolled)
-    print(f"loss {losses[0]:.5f}, after {args.steps} steps {losses[-1]:.5f}")
-    print(f"median forecast of the first hour {forecasts[0].quantile(0.5)[0]:.3f}")
+    print(f"loss {losses[0]:.5f}, at the end {losses[-1]:.5f}; first forecast {forecasts[0].quantile(0.5)[0]:.3f}")
     print(f"{speed:.2f} steps a second")
