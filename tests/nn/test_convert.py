@@ -126,3 +126,31 @@ def test_running_wrappers_go_on():
     expected = compiled(x)[0]
     assert unrolled.convert(compiled).replaced == ("module.0",)
     torch.testing.assert_close(compiled(x)[0], expected)
+
+
+class Twice(unrolled.Cell):
+    """A cell of one's own that is made of a module of torch."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.LSTMCell(3, 4)
+        self.state_size = (4, 4)
+
+    def step(self, x, state):
+        """One step of the module inside."""
+        state = self.inner(x, state)
+        return 2 * state[0], tuple(state)
+
+
+def test_inside_a_cell_of_ones_own(monkeypatch):
+    cell, x = Twice(), torch.randn(5, 2, 3)
+    layer = unrolled.Recurrent(cell, backend="compiled")
+    with torch.no_grad():
+        expected = layer(x)[0]
+        assert unrolled.convert(cell).replaced == ("inner",)
+        torch.testing.assert_close(layer(x)[0], expected)
+        monkeypatch.setattr("unrolled.compiler.build.build", None)  # it is known by now: nothing is traced again
+        for _ in range(4):
+            torch.testing.assert_close(layer(x)[0], expected)
+        cell.inner.weight_ih.add_(1)
+        assert not torch.allclose(layer(x)[0], expected)

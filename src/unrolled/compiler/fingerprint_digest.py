@@ -25,7 +25,7 @@ from ..core import UnrolledError
 LIBRARIES = frozenset(
     {"torch", "functorch", "numpy", "einops", "opt_einsum", "pytest", "_pytest", "pluggy", *sys.stdlib_module_names}
 )
-OWN = ("unrolled.core", "unrolled.compiler")
+OWN = ("unrolled.core", "unrolled.compiler", "unrolled.nn")
 IN_CLASSES = (
     BuiltinFunctionType,
     ClassMethodDescriptorType,
