@@ -346,3 +346,20 @@ def test_single_numbers_that_are_changed_behind_pytorch_are_seen():
         for _ in range(4):
             layer(x)
     assert torch.autograd.gradcheck(lambda *_: layer(x)[0], tuple(layer.parameters()))
+
+
+def test_a_function_that_was_crowded_out_is_made_again():
+    layer = Recurrent(LSTM(I, H))
+
+    def call(rows, times=3):
+        for _ in range(times):
+            layer(torch.randn(T, rows, I))
+
+    call(4)
+    with torch.no_grad():
+        for rows in (1, 2, 3, 5):  # as many functions as are kept: that of the first calls is gone
+            call(rows)
+    assert len(SEQUENCES[id(layer)]) == 4
+    call(4, 4)
+    assert streaming._STREAMS[id(layer), False].failed == 0
+    assert layer._again(torch.randn(T, 4, I), None)[0] is not None

@@ -27,7 +27,7 @@ class _Stream:
     source: Any = None  # of what the functions were made
     failed: int = 0  # attempts in a row that gave none
     waits: int = 0  # usual calls to come before the next
-    tried: tuple[Any, ...] = ()  # calls for which a function with gradients was made of that source
+    tried: tuple[tuple[Any, Any], ...] = ()  # calls with gradients and the functions made for them, of that source
 
 
 STEPS: dict[int, tuple[Any, ...]] = {}
@@ -75,14 +75,18 @@ def _try_to_make(
     if source is not stream.source:
         stream.tried = ()
     learning = is_grad_enabled()
-    # with gradients it is not tried out, for whoever watches the graph would see it; what comes again was not served
-    serves = made is not None and (stream.last not in stream.tried if learning else made(layer.__dict__, x, state))
+    others = known.get(id(layer), ()) if source is stream.source else ()
+    # with gradients it is not tried out, for whoever watches the graph would see it; what comes again although its
+    # function is still there was not served
+    tried = [(call, function) for call, function in stream.tried if function in others]
+    serves = made is not None
+    if serves:
+        serves = all(call != stream.last for call, _ in tried) if learning else made(layer.__dict__, x, state)
     if not serves:
         stream.failed, stream.waits = stream.failed + 1, min(2 << stream.failed, _RAREST)
         return
-    others = known.get(id(layer), ()) if source is stream.source else ()
     stream.source, stream.failed, stream.waits = source, 0, 1
-    stream.tried = (*stream.tried, stream.last)[-_MOST:] if learning else stream.tried
+    stream.tried = (*tried, (stream.last, made)) if learning else tuple(tried)
     known[id(layer)] = (made, *others)[:_MOST]
 
 

@@ -19,6 +19,7 @@ NAMED: dict[str, type[nn.Module]] = {
     "jordan": cells.Jordan,
     "lstm": cells.LSTM,
     "output-feedback": cells.OutputFeedback,
+    "rnn": cells.RNN,
 }
 
 
