@@ -142,7 +142,12 @@ def _check(graph: Graph) -> None:
         if not isinstance(made, Tensor) or tuple(made.shape) != node.shape or made.dtype != node.dtype:
             raise ValueError(f"node {index} is not what it says")
         values[index] = made
-    inputs = [*graph.x, *graph.state, *graph.closed, *(i for i in (*graph.d_output, *graph.d_new_state) if i is not None)]
+    inputs = [
+        *graph.x,
+        *graph.state,
+        *graph.closed,
+        *(i for i in (*graph.d_output, *graph.d_new_state) if i is not None),
+    ]
     if sorted(inputs) != [index for index, node in enumerate(graph.nodes) if node.op == "input"]:
         raise ValueError("the inputs")
     for name in _LISTS:

@@ -121,8 +121,9 @@ class _Lowered:
     reverse: bool
     window: int
     closed: tuple[int, ...]
-    sizes: tuple[int, ...]  # places of numbers that the step reads
-    step: fx.GraphModule  # (x, state, closed, sizes) -> (output, after)
+    sizes: tuple[int, ...]  # places of numbers of rows that the step reads
+    numbers: tuple[int, ...]  # places of attributes that are floats and come as tensors
+    step: fx.GraphModule  # (x, state, closed, sizes, numbers) -> (output, after)
     outputs: int
     order: tuple[int, ...]  # what the node returns, each one of outputs and last state
     single: bool  # that itself, not a tuple of it
@@ -141,6 +142,7 @@ def _run(step: _Lowered, given: tuple[Any, ...], named: bool) -> list[Tensor]:
     """Leaves of outputs and last state, by the operator or else by the loop."""
     x, state, reset, spare = ([given[k] for k in places] for places in step.roles)
     closed = [given[k] for k in step.closed]
+    sizes, numbers = [given[k] for k in step.sizes], [float(given[k].item()) for k in step.numbers]
     run = Unrolling(
         x=tuple(x) or None,
         state=tuple(state),
@@ -154,9 +156,8 @@ def _run(step: _Lowered, given: tuple[Any, ...], named: bool) -> list[Tensor]:
         truncated_bptt_steps=step.window or None,
     )
     try:
-        sizes = [given[k] for k in step.sizes]
         check_context(run, compiled=True)
-        text, used = _text(step, run, closed, sizes)
+        text, used = _text(step, run, closed, sizes, numbers)
         return call_operator(run, used, text, keep=True)[: step.outputs + len(state)]
     except Exception as error:
         if named or isinstance(error, MemoryError):
@@ -164,7 +165,7 @@ def _run(step: _Lowered, given: tuple[Any, ...], named: bool) -> list[Tensor]:
         reason = str(error) if isinstance(error, UnrolledError) else f"{type(error).__name__}: {error}"
 
     def one(x: Any, state: Any) -> tuple[Tree, Tree]:
-        made = step.step(*(x or ()), *state, *closed, *sizes)
+        made = step.step(*(x or ()), *state, *closed, *sizes, *numbers)
         return tuple(made[: step.outputs]), tuple(made[step.outputs :])
 
     results = run_reference(one, run)
@@ -181,21 +182,22 @@ def call_operator(run: Unrolling, closed: list[Tensor], text: str, *, keep: bool
     return sequence(tensors, run.valid, run.restart, run.steps, run.reverse, window, keep, text)
 
 
-def _text(step: _Lowered, run: Unrolling, closed: list[Tensor], sizes: list[Any]) -> tuple[str, list[Tensor]]:
+def _text(
+    step: _Lowered, run: Unrolling, closed: list[Tensor], sizes: list[Any], numbers: list[float]
+) -> tuple[str, list[Tensor]]:
     """The step's text, for these kinds of tensors, and those that it uses; what is refused is remembered too."""
     rows = run.batch_size
-    for size in sizes:
-        same = isinstance(size, torch.SymInt) and isinstance(rows, torch.SymInt) and size.node.expr == rows.node.expr
-        if not same:
-            raise UnsupportedStep("step reads a size that changes from call to call and is not that of the batch.")
+    if not all(_is_same(size, rows) for size in sizes):
+        raise UnsupportedStep("step reads a size that changes from call to call and is not that of the batch.")
     kinds = [_kind(leaf, 2) for leaf in leaves(run.x or ())] + [_kind(leaf, 1) for leaf in leaves(run.state)]
-    fixed = [_kind(leaf, 0) for leaf in closed]
-    key = (_code(step.step), wanted_gradients(run, closed), len(kinds), *kinds, *fixed, torch.get_default_dtype())
+    fixed = [_kind(leaf, 0, rows) for leaf in closed]
+    about = (wanted_gradients(run, closed), len(kinds), *kinds, *fixed, *map(repr, numbers))
+    key = (_code(step.step), about, torch.get_default_dtype())
     found = _TEXTS.get(key)
     if found is None:
         try:
             with untraced():
-                graph, used = _graph(step, kinds, fixed)
+                graph, used = _graph(step, kinds, fixed, numbers)
                 found = write(graph, wanted_gradients(run, [closed[k] for k in used])), used
                 ready(found[0])
         except UnsupportedStep as error:
@@ -206,12 +208,19 @@ def _text(step: _Lowered, run: Unrolling, closed: list[Tensor], sizes: list[Any]
     return found[0], [closed[k] for k in found[1]]
 
 
-def _kind(leaf: Tensor, skip: int) -> tuple[Any, ...]:
-    if not all(isinstance(size, int) for size in leaf.shape[skip:]):
-        raise UnsupportedStep(f"step reads a tensor of features whose number changes from call to call: {leaf.shape}.")
+def _kind(leaf: Tensor, skip: int, rows: Any = None) -> tuple[Any, ...]:
+    """Sizes of features, which stay what they are, dtype and whether there is a gradient."""
+    if any(_is_same(size, rows) for size in leaf.shape[skip:]):
+        raise UnsupportedStep("step closes over a tensor with a row for each of the batch: give it as input or state.")
     if leaf.device.type != "cpu":
         raise UnsupportedStep(f"kernels run on the CPU; the step reads a tensor on {leaf.device}.")
-    return tuple(leaf.shape[skip:]), leaf.dtype, leaf.requires_grad
+    return tuple(map(int, leaf.shape[skip:])), leaf.dtype, leaf.requires_grad
+
+
+def _is_same(size: Any, rows: Any) -> bool:
+    """Whether a size is the number of rows, in a trace in which that is no fixed number."""
+    both = isinstance(size, torch.SymInt) and isinstance(rows, torch.SymInt)
+    return both and bool(size.node.expr == rows.node.expr)
 
 
 def _code(module: fx.GraphModule) -> Any:
@@ -224,7 +233,7 @@ def _code(module: fx.GraphModule) -> Any:
     return module.code
 
 
-def _graph(step: _Lowered, kinds: list[Any], fixed: list[Any]) -> tuple[Graph, tuple[int, ...]]:
+def _graph(step: _Lowered, kinds: list[Any], fixed: list[Any], numbers: list[float]) -> tuple[Graph, tuple[int, ...]]:
     """The step as a graph of ours, and which tensors it uses; traced on tensors of one row that nobody reads."""
     first = [torch.empty((1, *shape), dtype=dtype, requires_grad=grad) for shape, dtype, grad in kinds]
     closed = tuple(torch.empty(shape, dtype=dtype, requires_grad=grad) for shape, dtype, grad in fixed)
@@ -232,7 +241,7 @@ def _graph(step: _Lowered, kinds: list[Any], fixed: list[Any]) -> tuple[Graph, t
 
     def one(x: Any, state: Any) -> tuple[Tree, Tree]:
         rows = [state[0].shape[0]] * len(step.sizes)
-        made = step.step(*(x or ()), *state, *closed, *rows)
+        made = step.step(*(x or ()), *state, *closed, *rows, *numbers)
         return tuple(made[: step.outputs]), tuple(made[step.outputs :])
 
     x = tuple(leaf.unsqueeze(0) for leaf in first[:count]) or None
@@ -267,8 +276,10 @@ def _read(module: fx.GraphModule) -> _Lowered:
     body = _needed([*output, *after], set(copies))
     others = [node for node in places if node in body and node not in roles and node not in copies]
     closed = [node for node in others if isinstance(node.meta.get("example_value"), Tensor)]
-    sizes = [node for node in others if node not in closed]
-    for node in [*closed, *sizes]:
+    numbers = [node for node in module.graph.nodes if node in body and _is_attribute(node, others)]
+    closed = [node for node in closed if any(user not in numbers for user in node.users)]
+    sizes = [node for node in others if not isinstance(node.meta.get("example_value"), Tensor)]
+    for node in [*closed, *sizes, *numbers]:
         copies[node] = graph.placeholder(node.name)
     for node in module.graph.nodes:  # all of them: some only change a tensor in place, or the mode of gradients
         if node in copies or node is mark or node.op in ("placeholder", "output"):
@@ -289,11 +300,19 @@ def _read(module: fx.GraphModule) -> _Lowered:
         window=window,
         closed=tuple(places[node] for node in closed),
         sizes=tuple(places[node] for node in sizes),
+        numbers=tuple(places[node.all_input_nodes[0]] for node in numbers),
         step=fx.GraphModule(module, graph),
         outputs=len(output),
         order=tuple(node.args[1] for node in ([results] if single else results)),
         single=single,
     )
+
+
+def _is_attribute(node: fx.Node, others: list[fx.Node]) -> bool:
+    """Whether a node is a float of Python, which torch.compile gives as a tensor once it has changed."""
+    value = node.meta.get("example_value")
+    from_tensor = node.op == "call_method" and node.target == "item" and node.args[0] in others
+    return from_tensor and isinstance(value, torch.SymFloat) and bool(value.node.has_hint())
 
 
 def _needed(results: list[fx.Node], stop: set[fx.Node]) -> set[fx.Node]:
