@@ -47,7 +47,7 @@ def run_traced(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree]:
         run: the sequence.
         named: whether ``backend="compiled"`` was asked for.
     """
-    x = [] if run.x is None else leaves(run.x)
+    x = _leaves(run.x)
     state, reset = leaves(run.state), [] if run.restart is None else leaves(run.reset_state)
     flags = [leaf for leaf in (run.valid, run.restart) if leaf is not None]
     spare = [] if run.valid is None else leaves(run.spare_state)
@@ -64,7 +64,7 @@ def run_traced(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree]:
         now = [leaf[0] for leaf in x]
         before = unflatten(run.state, state)
         result = step(None if run.x is None else unflatten(run.x, now), before)
-        output, after = check_step(result, before, run.batch_size)
+        output, after = check_step(result, before, state[0].shape[0])  # sizes as this graph knows them
         made = torch.ops.unrolled.steps(
             x,
             now,
@@ -75,7 +75,7 @@ def run_traced(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree]:
             restart,
             leaves(output),
             leaves(after),
-            run.steps,
+            0 if x else run.steps,
             run.reverse,
             run.truncated_bptt_steps or 0,
         )
@@ -117,7 +117,7 @@ class _Lowered:
     roles: tuple[tuple[int, ...], ...]  # places among the arguments: of x, state, reset, spare
     valid: int | None
     restart: int | None
-    steps: Any  # a place, in a list, or a number
+    steps: Any  # where there is no x: a place, in a list, or a number
     reverse: bool
     window: int
     closed: tuple[int, ...]
@@ -146,7 +146,7 @@ def _run(step: _Lowered, given: tuple[Any, ...], named: bool) -> list[Tensor]:
     run = Unrolling(
         x=tuple(x) or None,
         state=tuple(state),
-        steps=given[step.steps[0]] if isinstance(step.steps, list) else step.steps,
+        steps=x[0].shape[0] if x else given[step.steps[0]] if isinstance(step.steps, list) else step.steps,
         batch_size=state[0].shape[0],
         valid=None if step.valid is None else given[step.valid],
         restart=None if step.restart is None else given[step.restart],
@@ -175,7 +175,7 @@ def _run(step: _Lowered, given: tuple[Any, ...], named: bool) -> list[Tensor]:
 
 def call_operator(run: Unrolling, closed: list[Tensor], text: str, *, keep: bool) -> list[Tensor]:
     """The operator's call for a run."""
-    tensors = [*([] if run.x is None else leaves(run.x)), *leaves(run.state), *leaves(run.reset_state), *closed]
+    tensors = [*_leaves(run.x), *leaves(run.state), *leaves(run.reset_state), *closed]
     tensors += leaves(run.spare_state) if run.valid is not None else []
     window = run.truncated_bptt_steps or 0
     keep = keep and ready(text).known.plan.backward is not None
@@ -189,7 +189,7 @@ def _text(
     rows = run.batch_size
     if not all(_is_same(size, rows) for size in sizes):
         raise UnsupportedStep("step reads a size that changes from call to call and is not that of the batch.")
-    kinds = [_kind(leaf, 2) for leaf in leaves(run.x or ())] + [_kind(leaf, 1) for leaf in leaves(run.state)]
+    kinds = [_kind(leaf, 2) for leaf in _leaves(run.x)] + [_kind(leaf, 1) for leaf in leaves(run.state)]
     fixed = [_kind(leaf, 0, rows) for leaf in closed]
     about = (wanted_gradients(run, closed), len(kinds), *kinds, *fixed, *map(repr, numbers))
     key = (_code(step.step), about, torch.get_default_dtype())
@@ -235,19 +235,27 @@ def _code(module: fx.GraphModule) -> Any:
 
 def _graph(step: _Lowered, kinds: list[Any], fixed: list[Any], numbers: list[float]) -> tuple[Graph, tuple[int, ...]]:
     """The step as a graph of ours, and which tensors it uses; traced on tensors of one row that nobody reads."""
-    first = [torch.empty((1, *shape), dtype=dtype, requires_grad=grad) for shape, dtype, grad in kinds]
+    x, state = _one_row(kinds, len(step.roles[0]))
     closed = tuple(torch.empty(shape, dtype=dtype, requires_grad=grad) for shape, dtype, grad in fixed)
-    count = len(step.roles[0])
 
     def one(x: Any, state: Any) -> tuple[Tree, Tree]:
         rows = [state[0].shape[0]] * len(step.sizes)
         made = step.step(*(x or ()), *state, *closed, *rows, *numbers)
         return tuple(made[: step.outputs]), tuple(made[step.outputs :])
 
-    x = tuple(leaf.unsqueeze(0) for leaf in first[:count]) or None
     names = tuple(f"tensor {k}" for k in range(len(closed)))
-    traced = trace(one, x, tuple(first[count:]), closed, names)
+    traced = trace(one, x or None, state, closed, names)
     return rewrite(traced.graph), traced.closed
+
+
+def _one_row(kinds: list[Any], inputs: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Tensors of x, one step of one row, and of the state."""
+    made = [torch.empty((1, *shape), dtype=dtype, requires_grad=grad) for shape, dtype, grad in kinds]
+    return tuple(leaf.unsqueeze(0) for leaf in made[:inputs]), tuple(made[inputs:])
+
+
+def _leaves(tree: Tree | None) -> list[Tensor]:
+    return [] if tree is None else leaves(tree)
 
 
 def untraced() -> Any:
@@ -333,8 +341,11 @@ def run_exported(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree
     try:
         check_context(run, compiled=True)
         reading = read_step(step)
+        like = [_kind(leaf, 2) for leaf in _leaves(run.x)] + [_kind(leaf, 1) for leaf in leaves(run.state)]
         with untraced(), preserved(reading.things), torch.random.fork_rng(devices=[]):
-            traced = trace(step, run.x, run.state, reading.tensors, reading.names)
+            x, state = _one_row(like, len(_leaves(run.x)))
+            x = None if run.x is None else unflatten(run.x, x)
+            traced = trace(step, x, unflatten(run.state, state), reading.tensors, reading.names)
         closed = [reading.tensors[k] for k in traced.closed]
         text = write(rewrite(traced.graph), wanted_gradients(run, closed))
         with untraced():
@@ -355,6 +366,7 @@ def run_exported(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree
 def _steps(*args: Any) -> list[Tensor]:
     """What torch.compile sees of a whole sequence: its shapes, and a gradient of all if anything has one."""
     x, _, state, reset, _, _, _, output, after, steps, _, _ = args
+    steps = x[0].shape[0] if x else steps
     whole = [leaf.unsqueeze(0).expand(steps, *leaf.shape).clone(memory_format=_CONTIGUOUS) for leaf in output]
     made = [*whole, *(leaf.clone(memory_format=_CONTIGUOUS) for leaf in after)]
     tie = next((leaf for leaf in [*x, *state, *reset, *output, *after] if leaf.requires_grad), None)
