@@ -216,9 +216,9 @@ class _Differentiable(torch.autograd.Function):
 
 
 def _autograd(tensors: list[Tensor], *way: Any) -> list[Tensor]:
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        if ready(way[-1]).known.plan.backward is not None:
-            return list(_Differentiable.apply(way, *tensors))
+    wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    if wanted and ready(way[-1]).known.plan.backward is not None:
+        return list(_Differentiable.apply(way, *tensors))
     with torch._C._AutoDispatchBelowAutograd():
         return sequence(tensors, *way)
 

@@ -96,7 +96,10 @@ def read(text: str) -> tuple[Graph, tuple[bool, ...] | None]:
     """
     try:
         unpacker = zlib.decompressobj()
-        number, graph, wanted = json.loads(unpacker.decompress(base64.b64decode(text, validate=True), _LARGEST))
+        plain = unpacker.decompress(base64.b64decode(text, validate=True), _LARGEST)
+        if not unpacker.eof:
+            raise ValueError("only a part of it")
+        number, graph, wanted = json.loads(plain)
         if number != FORMAT:
             raise InputError(f"a step in a saved program: expected format {FORMAT}, got {number!r}. Export it again.")
         graph, wanted = decode(graph), decode(wanted)

@@ -6,8 +6,8 @@ makes tensors that the step closes over inputs of it. When a backend runs or tra
 compiled and the node becomes a call of ``unrolled::sequence``; where it cannot be, the loop of the reference.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 from types import BuiltinFunctionType
 from typing import Any
 
@@ -58,7 +58,7 @@ def run_traced(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree]:
         ends.append(ends[-1] + len(part))
 
     def one(_: Any, *given: Tensor) -> tuple[Tree, Tree]:
-        x, state, reset, spare, flags = (list(given[a:b]) for a, b in zip(ends, ends[1:], strict=False))
+        x, state, reset, spare, flags = (list(given[a:b]) for a, b in pairwise(ends))
         valid = flags[0] if run.valid is not None else None
         restart = flags[-1] if run.restart is not None else None
         now = [leaf[0] for leaf in x]
@@ -158,7 +158,7 @@ def _run(step: _Lowered, given: tuple[Any, ...], named: bool) -> list[Tensor]:
     try:
         check_context(run, compiled=True)
         text, used = _text(step, run, closed, sizes, numbers)
-        return call_operator(run, used, text, keep=True)[: step.outputs + len(state)]
+        return call_operator(run, used, text, keep=not _is_exporting())[: step.outputs + len(state)]
     except Exception as error:
         if named or isinstance(error, MemoryError):
             raise
@@ -191,14 +191,14 @@ def _text(
         raise UnsupportedStep("step reads a size that changes from call to call and is not that of the batch.")
     kinds = [_kind(leaf, 2) for leaf in _leaves(run.x)] + [_kind(leaf, 1) for leaf in leaves(run.state)]
     fixed = [_kind(leaf, 0, rows) for leaf in closed]
-    about = (wanted_gradients(run, closed), len(kinds), *kinds, *fixed, *map(repr, numbers))
+    about = (_wanted(run, closed), len(kinds), *kinds, *fixed, *map(repr, numbers))
     key = (_code(step.step), about, torch.get_default_dtype())
     found = _TEXTS.get(key)
     if found is None:
         try:
             with untraced():
                 graph, used = _graph(step, kinds, fixed, numbers)
-                found = write(graph, wanted_gradients(run, [closed[k] for k in used])), used
+                found = write(graph, _wanted(run, [closed[k] for k in used])), used
                 ready(found[0])
         except UnsupportedStep as error:
             found = UnsupportedStep(*error.args)
@@ -206,6 +206,16 @@ def _text(
     if isinstance(found, UnsupportedStep):
         raise UnsupportedStep(*found.args)
     return found[0], [closed[k] for k in found[1]]
+
+
+def _is_exporting() -> bool:
+    return bool(getattr(torch.compiler, "is_exporting", bool)())
+
+
+def _wanted(run: Unrolling, closed: list[Tensor]) -> tuple[bool, ...] | None:
+    """Which gradients are wanted: all of an exported program, whose tensors may be others."""
+    wanted = wanted_gradients(run, closed)
+    return wanted and (True,) * len(wanted) if _is_exporting() else wanted
 
 
 def _kind(leaf: Tensor, skip: int, rows: Any = None) -> tuple[Any, ...]:
@@ -272,9 +282,10 @@ def untraced() -> Any:
 
 def _read(module: fx.GraphModule) -> _Lowered:
     """What stands in the graph of one step."""
+    nodes: list[Any] = list(module.graph.nodes)
     graph = fx.Graph()
-    places = {node: k for k, node in enumerate(n for n in module.graph.nodes if n.op == "placeholder")}
-    mark = next(node for node in module.graph.nodes if node.target in (_MARK, torch.ops.unrolled.steps))
+    places = {node: k for k, node in enumerate(n for n in nodes if n.op == "placeholder")}
+    mark = next(node for node in nodes if node.target in (_MARK, torch.ops.unrolled.steps))
     x, now, state, reset, spare, valid, restart, output, after, steps, reverse, window = mark.args
     roles = [node for part in (x, state, reset, spare) for node in part]
     roles += [node for node in (valid, restart) if node is not None]
@@ -297,7 +308,7 @@ def _read(module: fx.GraphModule) -> _Lowered:
         elif node in body:
             raise UnsupportedStep("step reads more of its input than the row of one time step.")
     graph.output(tuple(copies[node] for node in [*output, *after]))
-    results = module.graph.output_node().args[0]
+    results: Any = nodes[-1].args[0]
     single = isinstance(results, fx.Node)
     return _Lowered(
         roles=tuple(tuple(places[node] for node in part) for part in (x, state, reset, spare)),
@@ -343,11 +354,11 @@ def run_exported(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree
         reading = read_step(step)
         like = [_kind(leaf, 2) for leaf in _leaves(run.x)] + [_kind(leaf, 1) for leaf in leaves(run.state)]
         with untraced(), preserved(reading.things), torch.random.fork_rng(devices=[]):
-            x, state = _one_row(like, len(_leaves(run.x)))
-            x = None if run.x is None else unflatten(run.x, x)
-            traced = trace(step, x, unflatten(run.state, state), reading.tensors, reading.names)
+            flat, first = _one_row(like, len(_leaves(run.x)))
+            x = None if run.x is None else unflatten(run.x, flat)
+            traced = trace(step, x, unflatten(run.state, first), reading.tensors, reading.names)
         closed = [reading.tensors[k] for k in traced.closed]
-        text = write(rewrite(traced.graph), wanted_gradients(run, closed))
+        text = write(rewrite(traced.graph), _wanted(run, closed))
         with untraced():
             ready(text)
     except UnrolledError as error:
