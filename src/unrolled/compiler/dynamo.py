@@ -1,6 +1,6 @@
 """torch.compile and our subclasses of torch's recurrent layers, at any instance of which it stops.
 
-It asks ``isinstance(layer, torch.nn.LSTM)`` when a module comes into its sight, and then for one setting for all
+It asks ``isinstance(layer, torch.nn.RNNBase)`` when a module comes into its sight, and then for one setting for all
 modules. Here that setting holds for the moment in which a module of just these classes comes into its sight.
 ``torch._dynamo`` is private to PyTorch; where it has changed, torch.compile stops at these modules as at torch's own.
 """
@@ -21,7 +21,7 @@ def accept(*classes: type) -> None:
     """Let torch.compile trace modules of these very classes; costs nothing until it is imported.
 
     Args:
-        classes: subclasses of torch.nn.RNN, LSTM and GRU with a ``forward`` that can be traced.
+        classes: subclasses of those of torch.nn.RNNBase, with a ``forward`` that can be traced.
     """
     _ACCEPTED.update(classes)
     module = sys.modules.get(_BUILDER)

@@ -366,9 +366,9 @@ def run_exported(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree
             raise
         reason = str(error)
     else:
-        flat = call_operator(run, closed, text, keep=False)
+        made = call_operator(run, closed, text, keep=False)
         count = len(leaves(traced.output))
-        return unflatten(traced.output, flat[:count]), unflatten(traced.after, flat[count:])
+        return unflatten(traced.output, made[:count]), unflatten(traced.after, made[count:])
     results = run_reference(step, run)
     say(reason)
     return results
