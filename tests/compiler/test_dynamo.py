@@ -12,8 +12,12 @@ from unrolled.cells import GRU, LSTM
 from unrolled.compiler.dynamo import accept
 from unrolled.compiler.portable import read
 from unrolled.core import leaves
+from unrolled.layers.unroll import _TRACEABLE
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # PyTorch's own
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),  # PyTorch's own
+    pytest.mark.skipif(not _TRACEABLE, reason="this PyTorch traces the loop"),
+]
 
 
 class Leaky(Cell):

@@ -10,6 +10,7 @@ from ..core import InputError, InputTypeError, Step, Tree, Unrolling, at_least_1
 from .checkpointing import run_checkpointed
 
 BACKENDS = ("auto", "reference", "plan", "compiled")
+_TRACEABLE = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 13)  # the first on which it was run
 
 
 def unroll(
@@ -105,9 +106,11 @@ def _within(lengths: Tensor, mask: Tensor | None, steps: Any) -> Tensor:
 
 
 def _run(step: Step, run: Unrolling, backend: str) -> tuple[Tree, Tree]:
-    if backend in ("auto", "compiled") and torch.compiler.is_compiling():
+    compiling = torch.compiler.is_compiling()
+    if compiling and _TRACEABLE and backend in ("auto", "compiled"):
         return _run_traced(step, run, named=backend == "compiled")
-    if backend == "reference" or (backend == "auto" and torch.jit.is_tracing()):  # type: ignore[attr-defined]
+    by_another = backend == "auto" and (compiling or torch.jit.is_tracing())  # type: ignore[attr-defined]
+    if backend == "reference" or by_another:  # who traces all of it needs the operations themselves
         return run_reference(step, run)
     from ..compiler import run_auto, run_named  # only then: the tracer is slow to import
 
