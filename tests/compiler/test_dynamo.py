@@ -20,6 +20,12 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _anew():
+    """PyTorch counts the programs of a function, here that of ``forward``, over all tests."""
+    torch._dynamo.reset()
+
+
 class Leaky(Cell):
     def __init__(self):
         super().__init__()
