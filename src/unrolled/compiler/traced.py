@@ -103,7 +103,13 @@ class _Whole(HigherOrderOperator):
         """The node of a traced graph; or, of a function, that torch.compile could not trace it."""
         if isinstance(one, fx.GraphModule):
             return _lower(one, given, self.named)
-        return given[0]()
+        return _untraced_call(given[0])
+
+
+@torch.compiler.disable
+def _untraced_call(function: Callable[[], Any]) -> Any:
+    """What stands after a break of the graph is not traced again, function by function."""
+    return function()
 
 
 whole_or_loop = _Whole("unrolled_whole_or_loop", named=False)
