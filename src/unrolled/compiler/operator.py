@@ -102,7 +102,7 @@ def _kept_shapes(step: Portable, steps: Any, rows: Any) -> list[tuple[tuple[Any,
 def _apart(step: Portable) -> list[int]:
     """The values kept as tensors of their own, but for those that were given."""
     graph = step.known.plan.graph
-    return [index for index in step.engine.apart if graph.nodes[index].op != "input"]
+    return [index for index in step.engine.apart if index not in graph.x and index not in graph.closed]
 
 
 def _forward(tensors: list[Tensor], *way: Any) -> list[Tensor]:
@@ -129,7 +129,8 @@ def _backward(
     job, given = _job(step, tensors, way, threads)
     if way[-2]:
         block = [kept.pop(0)] if step.engine.forwards.block else []
-        if [tuple(leaf.shape) for leaf in block] != [shape for shape, _ in _kept_shapes(step, way[2], len(given[len(graph.x)]))][: len(block)]:
+        shapes = _kept_shapes(step, way[2], len(given[len(graph.x)]))
+        if [(tuple(leaf.shape), leaf.dtype) for leaf in (*block, *kept)] != shapes:
             raise InputError("unrolled::sequence_backward: expected what unrolled::sequence has kept.")
         by_index: Values = dict(zip(_apart(step), kept, strict=True))
         inputs, states = len(graph.x), len(graph.state)
@@ -191,7 +192,8 @@ class _Differentiable(torch.autograd.Function):
         graph = ready(way[-1]).known.plan.graph
         count = len(graph.output) + len(graph.state)
         flags = [leaf for leaf in way[:2] if leaf is not None]
-        ctx.options, ctx.count, ctx.tensors, ctx.flags = way[2:], count, len(tensors), [leaf is not None for leaf in way[:2]]
+        ctx.options, ctx.count, ctx.tensors = way[2:], count, len(tensors)
+        ctx.flags = [leaf is not None for leaf in way[:2]]
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors, *flags, *made[count:])
         ctx.mark_non_differentiable(*made[count:], *(leaf for leaf in made[:count] if not leaf.is_floating_point()))
@@ -214,9 +216,9 @@ class _Differentiable(torch.autograd.Function):
 
 
 def _autograd(tensors: list[Tensor], *way: Any) -> list[Tensor]:
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        if ready(way[-1]).known.plan.backward is not None:
-            return list(_Differentiable.apply(way, *tensors))
+    wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    if wanted and ready(way[-1]).known.plan.backward is not None:
+        return list(_Differentiable.apply(way, *tensors))
     with torch._C._AutoDispatchBelowAutograd():
         return sequence(tensors, *way)
 

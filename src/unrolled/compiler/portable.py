@@ -96,7 +96,10 @@ def read(text: str) -> tuple[Graph, tuple[bool, ...] | None]:
     """
     try:
         unpacker = zlib.decompressobj()
-        number, graph, wanted = json.loads(unpacker.decompress(base64.b64decode(text, validate=True), _LARGEST))
+        plain = unpacker.decompress(base64.b64decode(text, validate=True), _LARGEST)
+        if not unpacker.eof:
+            raise ValueError("only a part of it")
+        number, graph, wanted = json.loads(plain)
         if number != FORMAT:
             raise InputError(f"a step in a saved program: expected format {FORMAT}, got {number!r}. Export it again.")
         graph, wanted = decode(graph), decode(wanted)
@@ -142,7 +145,12 @@ def _check(graph: Graph) -> None:
         if not isinstance(made, Tensor) or tuple(made.shape) != node.shape or made.dtype != node.dtype:
             raise ValueError(f"node {index} is not what it says")
         values[index] = made
-    inputs = [*graph.x, *graph.state, *graph.closed, *(i for i in (*graph.d_output, *graph.d_new_state) if i is not None)]
+    inputs = [
+        *graph.x,
+        *graph.state,
+        *graph.closed,
+        *(i for i in (*graph.d_output, *graph.d_new_state) if i is not None),
+    ]
     if sorted(inputs) != [index for index, node in enumerate(graph.nodes) if node.op == "input"]:
         raise ValueError("the inputs")
     for name in _LISTS:

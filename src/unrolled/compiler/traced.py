@@ -6,8 +6,8 @@ makes tensors that the step closes over inputs of it. When a backend runs or tra
 compiled and the node becomes a call of ``unrolled::sequence``; where it cannot be, the loop of the reference.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 from types import BuiltinFunctionType
 from typing import Any
 
@@ -47,7 +47,7 @@ def run_traced(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree]:
         run: the sequence.
         named: whether ``backend="compiled"`` was asked for.
     """
-    x = [] if run.x is None else leaves(run.x)
+    x = _leaves(run.x)
     state, reset = leaves(run.state), [] if run.restart is None else leaves(run.reset_state)
     flags = [leaf for leaf in (run.valid, run.restart) if leaf is not None]
     spare = [] if run.valid is None else leaves(run.spare_state)
@@ -58,13 +58,13 @@ def run_traced(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree]:
         ends.append(ends[-1] + len(part))
 
     def one(_: Any, *given: Tensor) -> tuple[Tree, Tree]:
-        x, state, reset, spare, flags = (list(given[a:b]) for a, b in zip(ends, ends[1:], strict=False))
+        x, state, reset, spare, flags = (list(given[a:b]) for a, b in pairwise(ends))
         valid = flags[0] if run.valid is not None else None
         restart = flags[-1] if run.restart is not None else None
         now = [leaf[0] for leaf in x]
         before = unflatten(run.state, state)
         result = step(None if run.x is None else unflatten(run.x, now), before)
-        output, after = check_step(result, before, run.batch_size)
+        output, after = check_step(result, before, state[0].shape[0])  # sizes as this graph knows them
         made = torch.ops.unrolled.steps(
             x,
             now,
@@ -75,7 +75,7 @@ def run_traced(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree]:
             restart,
             leaves(output),
             leaves(after),
-            run.steps,
+            0 if x else run.steps,
             run.reverse,
             run.truncated_bptt_steps or 0,
         )
@@ -103,7 +103,13 @@ class _Whole(HigherOrderOperator):
         """The node of a traced graph; or, of a function, that torch.compile could not trace it."""
         if isinstance(one, fx.GraphModule):
             return _lower(one, given, self.named)
-        return given[0]()
+        return _untraced_call(given[0])
+
+
+@torch.compiler.disable
+def _untraced_call(function: Callable[[], Any]) -> Any:
+    """What stands after a break of the graph is not traced again, function by function."""
+    return function()
 
 
 whole_or_loop = _Whole("unrolled_whole_or_loop", named=False)
@@ -117,12 +123,13 @@ class _Lowered:
     roles: tuple[tuple[int, ...], ...]  # places among the arguments: of x, state, reset, spare
     valid: int | None
     restart: int | None
-    steps: Any  # a place, in a list, or a number
+    steps: Any  # where there is no x: a place, in a list, or a number
     reverse: bool
     window: int
     closed: tuple[int, ...]
-    sizes: tuple[int, ...]  # places of numbers that the step reads
-    step: fx.GraphModule  # (x, state, closed, sizes) -> (output, after)
+    sizes: tuple[int, ...]  # places of numbers of rows that the step reads
+    numbers: tuple[int, ...]  # places of attributes that are floats and come as tensors
+    step: fx.GraphModule  # (x, state, closed, sizes, numbers) -> (output, after)
     outputs: int
     order: tuple[int, ...]  # what the node returns, each one of outputs and last state
     single: bool  # that itself, not a tuple of it
@@ -141,10 +148,11 @@ def _run(step: _Lowered, given: tuple[Any, ...], named: bool) -> list[Tensor]:
     """Leaves of outputs and last state, by the operator or else by the loop."""
     x, state, reset, spare = ([given[k] for k in places] for places in step.roles)
     closed = [given[k] for k in step.closed]
+    sizes, numbers = [given[k] for k in step.sizes], [float(given[k].item()) for k in step.numbers]
     run = Unrolling(
         x=tuple(x) or None,
         state=tuple(state),
-        steps=given[step.steps[0]] if isinstance(step.steps, list) else step.steps,
+        steps=x[0].shape[0] if x else given[step.steps[0]] if isinstance(step.steps, list) else step.steps,
         batch_size=state[0].shape[0],
         valid=None if step.valid is None else given[step.valid],
         restart=None if step.restart is None else given[step.restart],
@@ -154,17 +162,16 @@ def _run(step: _Lowered, given: tuple[Any, ...], named: bool) -> list[Tensor]:
         truncated_bptt_steps=step.window or None,
     )
     try:
-        sizes = [given[k] for k in step.sizes]
         check_context(run, compiled=True)
-        text, used = _text(step, run, closed, sizes)
-        return call_operator(run, used, text, keep=True)[: step.outputs + len(state)]
+        text, used = _text(step, run, closed, sizes, numbers)
+        return call_operator(run, used, text, keep=not _is_exporting())[: step.outputs + len(state)]
     except Exception as error:
         if named or isinstance(error, MemoryError):
             raise
         reason = str(error) if isinstance(error, UnrolledError) else f"{type(error).__name__}: {error}"
 
     def one(x: Any, state: Any) -> tuple[Tree, Tree]:
-        made = step.step(*(x or ()), *state, *closed, *sizes)
+        made = step.step(*(x or ()), *state, *closed, *sizes, *numbers)
         return tuple(made[: step.outputs]), tuple(made[step.outputs :])
 
     results = run_reference(one, run)
@@ -174,29 +181,30 @@ def _run(step: _Lowered, given: tuple[Any, ...], named: bool) -> list[Tensor]:
 
 def call_operator(run: Unrolling, closed: list[Tensor], text: str, *, keep: bool) -> list[Tensor]:
     """The operator's call for a run."""
-    tensors = [*([] if run.x is None else leaves(run.x)), *leaves(run.state), *leaves(run.reset_state), *closed]
+    tensors = [*_leaves(run.x), *leaves(run.state), *leaves(run.reset_state), *closed]
     tensors += leaves(run.spare_state) if run.valid is not None else []
     window = run.truncated_bptt_steps or 0
     keep = keep and ready(text).known.plan.backward is not None
     return sequence(tensors, run.valid, run.restart, run.steps, run.reverse, window, keep, text)
 
 
-def _text(step: _Lowered, run: Unrolling, closed: list[Tensor], sizes: list[Any]) -> tuple[str, list[Tensor]]:
+def _text(
+    step: _Lowered, run: Unrolling, closed: list[Tensor], sizes: list[Any], numbers: list[float]
+) -> tuple[str, list[Tensor]]:
     """The step's text, for these kinds of tensors, and those that it uses; what is refused is remembered too."""
     rows = run.batch_size
-    for size in sizes:
-        same = isinstance(size, torch.SymInt) and isinstance(rows, torch.SymInt) and size.node.expr == rows.node.expr
-        if not same:
-            raise UnsupportedStep("step reads a size that changes from call to call and is not that of the batch.")
-    kinds = [_kind(leaf, 2) for leaf in leaves(run.x or ())] + [_kind(leaf, 1) for leaf in leaves(run.state)]
-    fixed = [_kind(leaf, 0) for leaf in closed]
-    key = (_code(step.step), wanted_gradients(run, closed), len(kinds), *kinds, *fixed, torch.get_default_dtype())
+    if not all(_is_same(size, rows) for size in sizes):
+        raise UnsupportedStep("step reads a size that changes from call to call and is not that of the batch.")
+    kinds = [_kind(leaf, 2) for leaf in _leaves(run.x)] + [_kind(leaf, 1) for leaf in leaves(run.state)]
+    fixed = [_kind(leaf, 0, rows) for leaf in closed]
+    about = (_wanted(run, closed), len(kinds), *kinds, *fixed, *map(repr, numbers))
+    key = (_code(step.step), about, torch.get_default_dtype())
     found = _TEXTS.get(key)
     if found is None:
         try:
             with untraced():
-                graph, used = _graph(step, kinds, fixed)
-                found = write(graph, wanted_gradients(run, [closed[k] for k in used])), used
+                graph, used = _graph(step, kinds, fixed, numbers)
+                found = write(graph, _wanted(run, [closed[k] for k in used])), used
                 ready(found[0])
         except UnsupportedStep as error:
             found = UnsupportedStep(*error.args)
@@ -206,12 +214,29 @@ def _text(step: _Lowered, run: Unrolling, closed: list[Tensor], sizes: list[Any]
     return found[0], [closed[k] for k in found[1]]
 
 
-def _kind(leaf: Tensor, skip: int) -> tuple[Any, ...]:
-    if not all(isinstance(size, int) for size in leaf.shape[skip:]):
-        raise UnsupportedStep(f"step reads a tensor of features whose number changes from call to call: {leaf.shape}.")
+def _is_exporting() -> bool:
+    return bool(getattr(torch.compiler, "is_exporting", bool)())
+
+
+def _wanted(run: Unrolling, closed: list[Tensor]) -> tuple[bool, ...] | None:
+    """Which gradients are wanted: all of an exported program, whose tensors may be others."""
+    wanted = wanted_gradients(run, closed)
+    return wanted and (True,) * len(wanted) if _is_exporting() else wanted
+
+
+def _kind(leaf: Tensor, skip: int, rows: Any = None) -> tuple[Any, ...]:
+    """Sizes of features, which stay what they are, dtype and whether there is a gradient."""
+    if any(_is_same(size, rows) for size in leaf.shape[skip:]):
+        raise UnsupportedStep("step closes over a tensor with a row for each of the batch: give it as input or state.")
     if leaf.device.type != "cpu":
         raise UnsupportedStep(f"kernels run on the CPU; the step reads a tensor on {leaf.device}.")
-    return tuple(leaf.shape[skip:]), leaf.dtype, leaf.requires_grad
+    return tuple(map(int, leaf.shape[skip:])), leaf.dtype, leaf.requires_grad
+
+
+def _is_same(size: Any, rows: Any) -> bool:
+    """Whether a size is the number of rows, in a trace in which that is no fixed number."""
+    both = isinstance(size, torch.SymInt) and isinstance(rows, torch.SymInt)
+    return both and bool(size.node.expr == rows.node.expr)
 
 
 def _code(module: fx.GraphModule) -> Any:
@@ -224,21 +249,29 @@ def _code(module: fx.GraphModule) -> Any:
     return module.code
 
 
-def _graph(step: _Lowered, kinds: list[Any], fixed: list[Any]) -> tuple[Graph, tuple[int, ...]]:
+def _graph(step: _Lowered, kinds: list[Any], fixed: list[Any], numbers: list[float]) -> tuple[Graph, tuple[int, ...]]:
     """The step as a graph of ours, and which tensors it uses; traced on tensors of one row that nobody reads."""
-    first = [torch.empty((1, *shape), dtype=dtype, requires_grad=grad) for shape, dtype, grad in kinds]
+    x, state = _one_row(kinds, len(step.roles[0]))
     closed = tuple(torch.empty(shape, dtype=dtype, requires_grad=grad) for shape, dtype, grad in fixed)
-    count = len(step.roles[0])
 
     def one(x: Any, state: Any) -> tuple[Tree, Tree]:
         rows = [state[0].shape[0]] * len(step.sizes)
-        made = step.step(*(x or ()), *state, *closed, *rows)
+        made = step.step(*(x or ()), *state, *closed, *rows, *numbers)
         return tuple(made[: step.outputs]), tuple(made[step.outputs :])
 
-    x = tuple(leaf.unsqueeze(0) for leaf in first[:count]) or None
     names = tuple(f"tensor {k}" for k in range(len(closed)))
-    traced = trace(one, x, tuple(first[count:]), closed, names)
+    traced = trace(one, x or None, state, closed, names)
     return rewrite(traced.graph), traced.closed
+
+
+def _one_row(kinds: list[Any], inputs: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Tensors of x, one step of one row, and of the state."""
+    made = [torch.empty((1, *shape), dtype=dtype, requires_grad=grad) for shape, dtype, grad in kinds]
+    return tuple(leaf.unsqueeze(0) for leaf in made[:inputs]), tuple(made[inputs:])
+
+
+def _leaves(tree: Tree | None) -> list[Tensor]:
+    return [] if tree is None else leaves(tree)
 
 
 def untraced() -> Any:
@@ -255,9 +288,10 @@ def untraced() -> Any:
 
 def _read(module: fx.GraphModule) -> _Lowered:
     """What stands in the graph of one step."""
+    nodes: list[Any] = list(module.graph.nodes)
     graph = fx.Graph()
-    places = {node: k for k, node in enumerate(n for n in module.graph.nodes if n.op == "placeholder")}
-    mark = next(node for node in module.graph.nodes if node.target in (_MARK, torch.ops.unrolled.steps))
+    places = {node: k for k, node in enumerate(n for n in nodes if n.op == "placeholder")}
+    mark = next(node for node in nodes if node.target in (_MARK, torch.ops.unrolled.steps))
     x, now, state, reset, spare, valid, restart, output, after, steps, reverse, window = mark.args
     roles = [node for part in (x, state, reset, spare) for node in part]
     roles += [node for node in (valid, restart) if node is not None]
@@ -267,8 +301,10 @@ def _read(module: fx.GraphModule) -> _Lowered:
     body = _needed([*output, *after], set(copies))
     others = [node for node in places if node in body and node not in roles and node not in copies]
     closed = [node for node in others if isinstance(node.meta.get("example_value"), Tensor)]
-    sizes = [node for node in others if node not in closed]
-    for node in [*closed, *sizes]:
+    numbers = [node for node in module.graph.nodes if node in body and _is_attribute(node, others)]
+    closed = [node for node in closed if any(user not in numbers for user in node.users)]
+    sizes = [node for node in others if not isinstance(node.meta.get("example_value"), Tensor)]
+    for node in [*closed, *sizes, *numbers]:
         copies[node] = graph.placeholder(node.name)
     for node in module.graph.nodes:  # all of them: some only change a tensor in place, or the mode of gradients
         if node in copies or node is mark or node.op in ("placeholder", "output"):
@@ -278,7 +314,7 @@ def _read(module: fx.GraphModule) -> _Lowered:
         elif node in body:
             raise UnsupportedStep("step reads more of its input than the row of one time step.")
     graph.output(tuple(copies[node] for node in [*output, *after]))
-    results = module.graph.output_node().args[0]
+    results: Any = nodes[-1].args[0]
     single = isinstance(results, fx.Node)
     return _Lowered(
         roles=tuple(tuple(places[node] for node in part) for part in (x, state, reset, spare)),
@@ -289,11 +325,19 @@ def _read(module: fx.GraphModule) -> _Lowered:
         window=window,
         closed=tuple(places[node] for node in closed),
         sizes=tuple(places[node] for node in sizes),
+        numbers=tuple(places[node.all_input_nodes[0]] for node in numbers),
         step=fx.GraphModule(module, graph),
         outputs=len(output),
         order=tuple(node.args[1] for node in ([results] if single else results)),
         single=single,
     )
+
+
+def _is_attribute(node: fx.Node, others: list[fx.Node]) -> bool:
+    """Whether a node is a float of Python, which torch.compile gives as a tensor once it has changed."""
+    value = node.meta.get("example_value")
+    from_tensor = node.op == "call_method" and node.target == "item" and node.args[0] in others
+    return from_tensor and isinstance(value, torch.SymFloat) and bool(value.node.has_hint())
 
 
 def _needed(results: list[fx.Node], stop: set[fx.Node]) -> set[fx.Node]:
@@ -314,10 +358,13 @@ def run_exported(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree
     try:
         check_context(run, compiled=True)
         reading = read_step(step)
+        like = [_kind(leaf, 2) for leaf in _leaves(run.x)] + [_kind(leaf, 1) for leaf in leaves(run.state)]
         with untraced(), preserved(reading.things), torch.random.fork_rng(devices=[]):
-            traced = trace(step, run.x, run.state, reading.tensors, reading.names)
+            flat, first = _one_row(like, len(_leaves(run.x)))
+            x = None if run.x is None else unflatten(run.x, flat)
+            traced = trace(step, x, unflatten(run.state, first), reading.tensors, reading.names)
         closed = [reading.tensors[k] for k in traced.closed]
-        text = write(rewrite(traced.graph), wanted_gradients(run, closed))
+        text = write(rewrite(traced.graph), _wanted(run, closed))
         with untraced():
             ready(text)
     except UnrolledError as error:
@@ -325,9 +372,9 @@ def run_exported(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree
             raise
         reason = str(error)
     else:
-        flat = call_operator(run, closed, text, keep=False)
+        made = call_operator(run, closed, text, keep=False)
         count = len(leaves(traced.output))
-        return unflatten(traced.output, flat[:count]), unflatten(traced.after, flat[count:])
+        return unflatten(traced.output, made[:count]), unflatten(traced.after, made[count:])
     results = run_reference(step, run)
     say(reason)
     return results
@@ -336,6 +383,7 @@ def run_exported(step: Step, run: Unrolling, *, named: bool) -> tuple[Tree, Tree
 def _steps(*args: Any) -> list[Tensor]:
     """What torch.compile sees of a whole sequence: its shapes, and a gradient of all if anything has one."""
     x, _, state, reset, _, _, _, output, after, steps, _, _ = args
+    steps = x[0].shape[0] if x else steps
     whole = [leaf.unsqueeze(0).expand(steps, *leaf.shape).clone(memory_format=_CONTIGUOUS) for leaf in output]
     made = [*whole, *(leaf.clone(memory_format=_CONTIGUOUS) for leaf in after)]
     tie = next((leaf for leaf in [*x, *state, *reset, *output, *after] if leaf.requires_grad), None)

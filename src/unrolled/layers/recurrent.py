@@ -228,6 +228,8 @@ class Recurrent(nn.Module):
         """The cell's initial state, of as many rows as the input (or the state that was given) has."""
         if x is None and given is None:
             raise InputError("state: expected a state, since there is no input x to tell the batch size, got None.")
+        if is_compiling() and isinstance(x, Tensor) and x.dim() > 1:
+            return initial_state_beside(self.cell, x.shape[1], x)  # a size that is no number yet stays open
         batch_size, followed = (batch_of(given)[0], given) if x is None else (batch_size_of(x), x)
         return initial_state_beside(self.cell, batch_size, followed)
 

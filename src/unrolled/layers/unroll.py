@@ -6,10 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core import InputError, InputTypeError, Step, Tree, Unrolling, at_least_1, run_reference, settle
+from ..core import InputError, InputTypeError, Step, Tree, Unrolling, at_least_1, leaves, run_reference, settle
 from .checkpointing import run_checkpointed
 
 BACKENDS = ("auto", "reference", "plan", "compiled")
+_TRACEABLE = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 13)  # the first on which it was run
 
 
 def unroll(
@@ -79,6 +80,8 @@ def unroll(
     backend = check_backend(backend)
     if not callable(step):
         raise InputTypeError(f"step: expected a function (x, state) -> (output, state), got {type(step).__name__}.")
+    if torch.compiler.is_compiling() and isinstance(lengths, Tensor):
+        lengths, mask = None, _within(lengths, mask, steps if x is None else leaves(x)[0].shape[0])
     run = settle(
         x,
         state,
@@ -96,10 +99,18 @@ def unroll(
     return run_checkpointed(lambda part: _run(step, part, backend), run, every)
 
 
+def _within(lengths: Tensor, mask: Tensor | None, steps: Any) -> Tensor:
+    """Lengths as a mask, where their values cannot be looked at: below 0 is 0, above T is T."""
+    valid = torch.arange(steps, device=lengths.device)[:, None] < lengths
+    return valid if mask is None else valid & mask
+
+
 def _run(step: Step, run: Unrolling, backend: str) -> tuple[Tree, Tree]:
-    if backend in ("auto", "compiled") and torch.compiler.is_compiling():
+    compiling = torch.compiler.is_compiling()
+    if compiling and _TRACEABLE and backend in ("auto", "compiled"):
         return _run_traced(step, run, named=backend == "compiled")
-    if backend == "reference" or (backend == "auto" and torch.jit.is_tracing()):  # type: ignore[attr-defined]
+    by_another = backend == "auto" and (compiling or torch.jit.is_tracing())  # type: ignore[attr-defined]
+    if backend == "reference" or by_another:  # who traces all of it needs the operations themselves
         return run_reference(step, run)
     from ..compiler import run_auto, run_named  # only then: the tracer is slow to import
 
