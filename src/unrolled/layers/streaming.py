@@ -79,10 +79,8 @@ def _try_to_make(
     # with gradients it is not tried out, for whoever watches the graph would see it; what comes again although its
     # function is still there was not served
     tried = [(call, function) for call, function in stream.tried if function in others]
-    serves = made is not None
-    if serves:
-        serves = all(call != stream.last for call, _ in tried) if learning else made(layer.__dict__, x, state)
-    if not serves:
+    known_call = learning and any(call == stream.last for call, _ in tried)
+    if made is None or known_call or not (learning or made(layer.__dict__, x, state)):
         stream.failed, stream.waits = stream.failed + 1, min(2 << stream.failed, _RAREST)
         return
     stream.source, stream.failed, stream.waits = source, 0, 1

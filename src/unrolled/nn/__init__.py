@@ -1,7 +1,10 @@
 """``torch.nn``'s recurrent modules to the letter, run by generated kernels, and able to do more."""
 
+from ..compiler.dynamo import accept
 from .cells import GRUCell, LSTMCell, RNNCell
 from .conversion import Conversion, convert, restore
 from .layers import GRU, LSTM, RNN
+
+accept(RNN, LSTM, GRU)  # torch.compile may trace them
 
 __all__ = ["GRU", "LSTM", "RNN", "Conversion", "GRUCell", "LSTMCell", "RNNCell", "convert", "restore"]
