@@ -6,6 +6,7 @@ makes tensors that the step closes over inputs of it. When a backend runs or tra
 compiled and the node becomes a call of ``unrolled::sequence``; where it cannot be, the loop of the reference.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from types import BuiltinFunctionType
