@@ -121,6 +121,7 @@ def test_a_step_that_cannot_be_compiled_is_run_by_the_reference():
     agree(torch.compile(layer.eval(), backend="aot_eager", fullgraph=True), layer, x)
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # PyTorch looks at it where it goes on after a break
 def test_a_break_in_the_step_leaves_the_layer_to_the_eager_kernel():
     class Breaking(Leaky):
         def step(self, x, h):

@@ -107,7 +107,7 @@ class _Whole(HigherOrderOperator):
         return _untraced_call(given[0])
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _untraced_call(function: Callable[[], Any]) -> Any:
     """What stands after a break of the graph is not traced again, function by function."""
     return function()
