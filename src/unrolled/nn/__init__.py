@@ -1,8 +1,8 @@
 """``torch.nn``'s recurrent modules to the letter, run by generated kernels, and able to do more."""
 
-from ..compiler.dynamo import accept
 from .cells import GRUCell, LSTMCell, RNNCell
 from .conversion import Conversion, convert, restore
+from .dynamo import accept
 from .layers import GRU, LSTM, RNN
 
 accept(RNN, LSTM, GRU)  # torch.compile may trace them

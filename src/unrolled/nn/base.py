@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 from torch.nn.utils.rnn import PackedSequence
 
 from ..cells._shared import check_sizes
 from ..core import InputError, InputTypeError, Tree
 from .arguments import NOTHING, Extras, Given, cast, read_input, read_states, write_states
-from .bound import Bound, bound_of
+from .bound import Bound, Kept, bound_of, keep
 from .packed import pack_like
 from .sequence import run_layers
 
@@ -66,9 +67,9 @@ class Layers(nn.RNNBase):
         if is_torchs and _is_for_torch(input):
             return super().forward(input, hx)
         low = _autocast_dtype()
-        bound = bound_of(self, low)
-        everything = input, hx, bound.weights(self)
-        given, state, weights = everything if low is None else cast(everything, low)
+        bound = bound_of(self, casts=low is not None and not is_compiling())
+        own = bound.weights(self)
+        given, state, weights = (input, hx, own) if low is None else cast((input, hx, own), low)
         try:
             settled = self._settle(given, state, extras, bound, weights[0])
         except (InputError, InputTypeError):
@@ -80,6 +81,8 @@ class Layers(nn.RNNBase):
             return self._run(bound, settled)
         with torch.autocast("cpu", enabled=False):
             results = self._run(bound, settled)
+        if is_compiling():
+            bound.put(own)  # what was cast belongs to this call
         return cast(results, settled.x.dtype if self._stays_low else torch.float32)
 
     def _settle(self, given: Any, hx: Any, extras: Extras, bound: Bound, like: Tensor) -> Given:
@@ -162,8 +165,12 @@ class Layers(nn.RNNBase):
         self._options = {name: value for name, value in options.items() if value != known[name].default}
         self._sizes, self.return_all_states = sizes, return_all_states
         self.proj_size = self._options.get("proj_size", self.proj_size)
-        if self.is_torchs():
-            return
+        if not self.is_torchs():
+            self._add_parameters()
+        keep(self)
+
+    def _add_parameters(self) -> None:
+        """Make the parameters those of the cells, where they are others."""
         like = next(self.parameters())
         cells = self.make_cells()
         named = [
@@ -192,6 +199,15 @@ class Layers(nn.RNNBase):
         bound.put(bound.weights(self))
         for cell in bound.cells:
             cell.reset_parameters()
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        keep(self)
+
+    def _replicate_for_data_parallel(self) -> Any:
+        replica = super()._replicate_for_data_parallel()
+        replica._kept = Kept()  # its threads have weights of their own
+        return replica
 
     def flatten_parameters(self) -> None:
         """As torch's: put the parameters side by side for a GPU's own kernels, where those run them."""

@@ -1,18 +1,18 @@
 """The cells that a module of this package runs: their parameters are the module's, whatever those are at a call.
 
-They are kept beside the module, not in it: what torch's code finds in it (``state_dict``, ``modules()``, what is copied
-and pickled) is what it finds in torch's own.
+They are an attribute of the module, but no submodules: what torch's code finds in it (``state_dict``, ``modules()``) is
+what it finds in torch's own. A copy of the module, a pickled one too, gets cells of its own.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import is_
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch.compiler import is_compiling
 
 from ..layers import Recurrent
 
@@ -33,11 +33,14 @@ class Bound:
 
     def put(self, weights: Sequence[Any]) -> None:
         """Put weights into the cells: parameters, or what a parametrization or a transform has in their place."""
-        if len(self.last) == len(weights) and all(map(is_, weights, self.last)):
+        if is_compiling():
+            self.last = ()  # what a traced call has put is not compared with: it would be traced again for others
+        elif len(self.last) == len(weights) and all(map(is_, weights, self.last)):
             return
+        else:
+            self.last = weights
         for (parameters, name), value in zip(self.places, weights, strict=True):
             parameters[name] = value
-        self.last = weights
 
     def weights(self, module: nn.Module) -> list[Tensor]:
         """The module's weights as they are now."""
@@ -45,22 +48,41 @@ class Bound:
         return [parameters[name] if name in parameters else getattr(module, name) for name in self.names]
 
 
-_BOUND: WeakKeyDictionary[nn.Module, dict[torch.dtype | None, Bound]] = WeakKeyDictionary()
-
-
-def bound_of(module: Any, autocast: torch.dtype | None = None) -> Bound:
-    """What a module runs; ``module.make_cells()`` gives the cells, for each layer one a direction.
-
-    Under autocast it runs others, so that two threads, of which one casts, do not take each other's weights.
+class Kept:
+    """A module's cells: those of usual calls, and others for calls under autocast, so that two threads, of which one
+    casts, do not take each other's weights.
     """
-    known = _BOUND.get(module)
-    if known is None:
-        known = _BOUND[module] = {}
-    found = known.get(autocast)
+
+    __slots__ = ("low", "usual")
+
+    def __init__(self) -> None:
+        self.usual: Bound | None = None
+        self.low: Bound | None = None
+
+    def __deepcopy__(self, memo: Any) -> "Kept":
+        return Kept()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Kept, ()
+
+
+def keep(module: Any) -> Kept:
+    """Give a module cells; ``module.make_cells()`` makes them, for each layer one a direction."""
+    kept = module.__dict__["_kept"] = Kept()
+    kept.usual = _bind(module)
+    return kept
+
+
+def bound_of(module: Any, casts: bool = False) -> Bound:
+    """What a module runs, under autocast where it ``casts``; made now where the module was copied since."""
+    kept: Kept = module.__dict__.get("_kept") or keep(module)
+    found = kept.low if casts else kept.usual
     if found is None:
-        with temporarily_clear_interpreter_stack(), torch.device("meta"):  # their own parameters are never used
-            cells = module.make_cells()
-        found = known[autocast] = _bind(module, cells)
+        found = _bind(module)
+        if casts:
+            kept.low = found
+        else:
+            kept.usual = found
     training = module.training
     for directions in found.layers:
         for layer in directions:
@@ -69,7 +91,9 @@ def bound_of(module: Any, autocast: torch.dtype | None = None) -> Bound:
     return found
 
 
-def _bind(module: Any, cells: list[list[nn.Module]]) -> Bound:
+def _bind(module: Any) -> Bound:
+    with temporarily_clear_interpreter_stack(), torch.device("meta"):  # their own parameters are never used
+        cells: list[list[nn.Module]] = module.make_cells()
     names, places = [], []
     for depth, directions in enumerate(cells):
         for direction, cell in enumerate(directions):

@@ -12,6 +12,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from ..core import InputTypeError
 from .base import Layers
+from .bound import keep
 from .cells import GRUCell, LSTMCell, RNNCell
 from .layers import GRU, LSTM, RNN
 
@@ -104,6 +105,10 @@ def _swap(module: nn.Module, table: dict[type, type]) -> Conversion:
             left[name] = why
         elif new is not None:
             found.__class__ = new
+            if table is OURS:
+                keep(found)
+            else:
+                found.__dict__.pop("_kept", None)
             replaced.append(name)
     return Conversion(tuple(replaced), left)
 

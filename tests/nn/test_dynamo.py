@@ -9,7 +9,7 @@ from torch import nn
 
 from unrolled import Cell, InputError, Recurrent, Stack, unroll
 from unrolled.cells import GRU, LSTM
-from unrolled.compiler.dynamo import accept
+from unrolled.nn.dynamo import accept
 from unrolled.compiler.portable import read
 from unrolled.core import leaves
 from unrolled.layers.unroll import _TRACEABLE
@@ -164,7 +164,7 @@ def test_a_subclass_of_a_recurrent_layer_of_torch_is_accepted_and_others_are_as_
 WAITING = """
 import sys
 from torch import nn
-from unrolled.compiler.dynamo import accept
+from unrolled.nn.dynamo import accept
 class Derived(nn.GRU): pass
 accept(Derived)
 assert "torch._dynamo" not in sys.modules
