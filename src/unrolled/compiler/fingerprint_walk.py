@@ -23,6 +23,7 @@ from .fingerprint_values import PLAIN, Handler, partial_call, value_handler
 INTERNALS = dict.fromkeys(nn.Module().__dict__.keys() - {"training"}, "skip")
 INTERNALS |= {name: "hooks" for name in INTERNALS if "_hooks" in name and "state_dict" not in name}
 INTERNALS |= {"_parameters": "members", "_buffers": "members", "_modules": "members", "_compiled_call_impl": "skip"}
+INTERNALS["_unrolled_cells"] = "skip"  # what a module of unrolled.nn runs, which has the module's own weights
 PARAMETRIZED = "torch.nn.utils.parametrize"  # the module of classes made anew for each parametrized module
 
 

@@ -125,7 +125,8 @@ def valid_steps(
     lengths = lengths.to(torch.int64)
     if lengths.shape != (batch_size,):
         raise InputError(f"lengths: expected shape (B,) = ({batch_size},), got {tuple(lengths.shape)}.")
-    if batch_size and (int(lengths.min()) < 0 or int(lengths.max()) > steps):
+    can_look = batch_size and not torch.compiler.is_compiling()  # otherwise below 0 is 0, above T is T
+    if can_look and (int(lengths.min()) < 0 or int(lengths.max()) > steps):
         raise InputError(
             f"lengths: expected values from 0 to T = {steps}, got {int(lengths.min())} to {int(lengths.max())}."
         )
@@ -215,13 +216,13 @@ def _restart_steps(reset: Tensor, valid: Tensor | None, reverse: bool) -> Tensor
         reset = reset & valid
     if not reverse:
         return reset
-    restart = torch.zeros_like(reset)
-    pending = torch.zeros_like(reset[0])
-    for t in reversed(range(reset.shape[0])):
-        here = torch.ones_like(pending) if valid is None else valid[t]
-        restart[t] = pending & here
-        pending = torch.where(here, reset[t], pending)
-    return restart
+    steps = reset.shape[0]
+    time = torch.arange(steps, device=reset.device)[:, None].expand_as(reset)
+    here = time if valid is None else torch.where(valid, time, steps)
+    after = torch.cat([here[1:], torch.full_like(here[:1], steps)])  # of every step on the first that is valid
+    after = after.flip(0).cummin(0).values.flip(0)
+    restart = reset.gather(0, after.clamp(max=steps - 1)) & (after < steps)
+    return restart if valid is None else restart & valid
 
 
 def _stand_ins(valid: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
@@ -266,5 +267,5 @@ def batch_size_of(x: Tree) -> int:
     """
     for _, leaf in named_leaves(x, "x"):
         if leaf.dim() >= 2:
-            return int(leaf.shape[1])
+            return leaf.shape[1]
     raise InputError(f"x: expected a tensor (T, B, ...), or a tuple of them, got {describe(x)}.")

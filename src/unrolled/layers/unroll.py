@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core import InputError, InputTypeError, Step, Tree, Unrolling, at_least_1, leaves, run_reference, settle
+from ..core import InputError, InputTypeError, Step, Tree, Unrolling, at_least_1, run_reference, settle
 from .checkpointing import run_checkpointed
 
 BACKENDS = ("auto", "reference", "plan", "compiled")
@@ -80,8 +80,6 @@ def unroll(
     backend = check_backend(backend)
     if not callable(step):
         raise InputTypeError(f"step: expected a function (x, state) -> (output, state), got {type(step).__name__}.")
-    if torch.compiler.is_compiling() and isinstance(lengths, Tensor):
-        lengths, mask = None, _within(lengths, mask, steps if x is None else leaves(x)[0].shape[0])
     run = settle(
         x,
         state,
@@ -97,12 +95,6 @@ def unroll(
         return _run(step, run, backend)
     every = at_least_1(checkpoint_every, "checkpoint_every")
     return run_checkpointed(lambda part: _run(step, part, backend), run, every)
-
-
-def _within(lengths: Tensor, mask: Tensor | None, steps: Any) -> Tensor:
-    """Lengths as a mask, where their values cannot be looked at: below 0 is 0, above T is T."""
-    valid = torch.arange(steps, device=lengths.device)[:, None] < lengths
-    return valid if mask is None else valid & mask
 
 
 def _run(step: Step, run: Unrolling, backend: str) -> tuple[Tree, Tree]:

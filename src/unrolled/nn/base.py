@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from ..cells._shared import check_sizes
 from ..core import InputError, InputTypeError, Tree
+from ..layers import Recurrent
 from .arguments import NOTHING, Extras, Given, cast, read_input, read_states, write_states
 from .bound import Bound, Kept, bound_of, keep
 from .packed import pack_like
@@ -68,21 +69,19 @@ class Layers(nn.RNNBase):
             return super().forward(input, hx)
         low = _autocast_dtype()
         bound = bound_of(self, casts=low is not None and not is_compiling())
-        own = bound.weights(self)
-        given, state, weights = (input, hx, own) if low is None else cast((input, hx, own), low)
+        everything = input, hx, bound.weights(self)
+        given, state, weights = everything if low is None else cast(everything, low)
         try:
             settled = self._settle(given, state, extras, bound, weights[0])
         except (InputError, InputTypeError):
             if not is_torchs:
                 raise
             return super().forward(input, hx)  # which says it in its own words
-        bound.put(weights)
+        layers = bound.layers_with(weights, self.training)
         if low is None:
-            return self._run(bound, settled)
+            return self._run(layers, settled)
         with torch.autocast("cpu", enabled=False):
-            results = self._run(bound, settled)
-        if is_compiling():
-            bound.put(own)  # what was cast belongs to this call
+            results = self._run(layers, settled)
         return cast(results, settled.x.dtype if self._stays_low else torch.float32)
 
     def _settle(self, given: Any, hx: Any, extras: Extras, bound: Bound, like: Tensor) -> Given:
@@ -109,9 +108,9 @@ class Layers(nn.RNNBase):
             states += read_states(one, [layer.cell for layer in layers], read, extras.broadcast_state)
         return read._replace(states=states)
 
-    def _run(self, bound: Bound, given: Given) -> Any:
+    def _run(self, layers: list[list[Recurrent]], given: Given) -> Any:
         """The cells over time; the results in torch's form."""
-        results = run_layers(bound.layers, given, self.dropout if self.training else 0.0)
+        results = run_layers(layers, given, self.dropout if self.training else 0.0)
         outputs: Any = results.outputs
         if given.unpacked is not None:
             outputs = pack_like(outputs, given.unpacked)
@@ -196,7 +195,7 @@ class Layers(nn.RNNBase):
             super().reset_parameters()
             return
         bound = bound_of(self)
-        bound.put(bound.weights(self))
+        bound.layers_with(bound.weights(self), self.training)
         for cell in bound.cells:
             cell.reset_parameters()
 
@@ -206,7 +205,7 @@ class Layers(nn.RNNBase):
 
     def _replicate_for_data_parallel(self) -> Any:
         replica = super()._replicate_for_data_parallel()
-        replica._kept = Kept()  # its threads have weights of their own
+        replica._unrolled_cells = Kept()  # its threads have weights of their own
         return replica
 
     def flatten_parameters(self) -> None:

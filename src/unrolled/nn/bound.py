@@ -4,7 +4,7 @@ They are an attribute of the module, but no submodules: what torch's code finds 
 what it finds in torch's own. A copy of the module, a pickled one too, gets cells of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import is_
 from typing import Any
@@ -31,16 +31,23 @@ class Bound:
         """The cells in torch's order: layer by layer, in it direction by direction."""
         return [layer.cell for directions in self.layers for layer in directions]
 
-    def put(self, weights: Sequence[Any]) -> None:
-        """Put weights into the cells: parameters, or what a parametrization or a transform has in their place."""
+    def layers_with(self, weights: Sequence[Any], training: bool) -> list[list[Recurrent]]:
+        """The layers with these weights: parameters, or what a parametrization or a transform has in their place.
+
+        Who traces gets others than the layers themselves, since a traced call should change nothing.
+        """
         if is_compiling():
-            self.last = ()  # what a traced call has put is not compared with: it would be traced again for others
-        elif len(self.last) == len(weights) and all(map(is_, weights, self.last)):
-            return
-        else:
+            remaining = iter(weights)
+            return [[_twin(layer, remaining, training) for layer in directions] for directions in self.layers]
+        if len(self.last) != len(weights) or not all(map(is_, weights, self.last)):
+            for (parameters, name), value in zip(self.places, weights, strict=True):
+                parameters[name] = value
             self.last = weights
-        for (parameters, name), value in zip(self.places, weights, strict=True):
-            parameters[name] = value
+        for directions in self.layers:
+            for layer in directions:
+                if layer.cell.training is not training:
+                    layer.train(training)
+        return self.layers
 
     def weights(self, module: nn.Module) -> list[Tensor]:
         """The module's weights as they are now."""
@@ -68,14 +75,14 @@ class Kept:
 
 def keep(module: Any) -> Kept:
     """Give a module cells; ``module.make_cells()`` makes them, for each layer one a direction."""
-    kept = module.__dict__["_kept"] = Kept()
+    kept = module.__dict__["_unrolled_cells"] = Kept()
     kept.usual = _bind(module)
     return kept
 
 
 def bound_of(module: Any, casts: bool = False) -> Bound:
     """What a module runs, under autocast where it ``casts``; made now where the module was copied since."""
-    kept: Kept = module.__dict__.get("_kept") or keep(module)
+    kept: Kept = module.__dict__.get("_unrolled_cells") or keep(module)
     found = kept.low if casts else kept.usual
     if found is None:
         found = _bind(module)
@@ -83,12 +90,23 @@ def bound_of(module: Any, casts: bool = False) -> Bound:
             kept.low = found
         else:
             kept.usual = found
-    training = module.training
-    for directions in found.layers:
-        for layer in directions:
-            if layer.cell.training is not training:
-                layer.train(training)
     return found
+
+
+def _twin(layer: Recurrent, weights: Iterator[Any], training: bool) -> Recurrent:
+    """A layer that shares all with another, but for the weights of its cell, which are the next ones."""
+    names = [name for name, parameter in layer.cell._parameters.items() if parameter is not None]
+    own = {name: next(weights) for name in names}
+    cell = _copy(layer.cell, _parameters={**layer.cell._parameters, **own}, training=training)
+    twin: Recurrent = _copy(layer, _modules={"cell": cell}, training=training)
+    return twin
+
+
+def _copy(module: Any, **changed: Any) -> Any:
+    copied = object.__new__(type(module))
+    copied.__dict__.update(module.__dict__)
+    copied.__dict__.update(changed)
+    return copied
 
 
 def _bind(module: Any) -> Bound:

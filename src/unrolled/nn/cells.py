@@ -43,7 +43,7 @@ class Cells(nn.RNNCellBase):
         state = None if hx is None else _state(hx, sizes_of(layer.cell), (*rows, self.hidden_size), input.dtype)
         if input.shape[-1] != self.input_size or state == () or input.dtype != weights[0].dtype:
             return super().forward(input, hx)  # which says in its own words what is wrong
-        bound.put(weights)
+        bound.layers_with(weights, self.training)
         x = input if rows else input.unsqueeze(0)
         if not rows:
             state = state if state is None else unflatten(state, [leaf.unsqueeze(0) for leaf in leaves(state)])

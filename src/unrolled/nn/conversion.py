@@ -108,7 +108,7 @@ def _swap(module: nn.Module, table: dict[type, type]) -> Conversion:
             if table is OURS:
                 keep(found)
             else:
-                found.__dict__.pop("_kept", None)
+                found.__dict__.pop("_unrolled_cells", None)
             replaced.append(name)
     return Conversion(tuple(replaced), left)
 
