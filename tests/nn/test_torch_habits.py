@@ -183,11 +183,25 @@ def test_parametrizations(kind, form, has_run):
         for name in ("weight_hh_l0", "weight_ih_l1"):
             torch.manual_seed(2)  # the spectral norm begins with random vectors
             form(module, name)
+        module.eval()  # in training each look at such a weight changes it, and torch looks at it several times a call
     alike(mine, theirs, x)
     for module in (mine, theirs):
         for name in ("weight_hh_l0", "weight_ih_l1"):
             remove_parametrizations(module, name)
     alike(mine, theirs, x)
+
+
+@every_kind
+def test_the_spectral_norm_is_found_in_training(kind):
+    mine, _ = pair(kind, I, H)
+    with torch.no_grad():
+        mine.weight_hh_l0.mul_(5)
+    parametrizations.spectral_norm(mine, "weight_hh_l0", n_power_iterations=5)
+    for _ in range(30):
+        outputs, _ = mine(torch.randn(T, B, I))
+    outputs.sum().backward()
+    assert mine.parametrizations.weight_hh_l0.original.grad.abs().max() > 0
+    torch.testing.assert_close(torch.linalg.matrix_norm(mine.weight_hh_l0, 2), torch.tensor(1.0), rtol=0, atol=1e-3)
 
 
 @every_kind
