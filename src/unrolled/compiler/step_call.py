@@ -60,7 +60,8 @@ class StepCall:
 
     def check_gradients(self, results: list[Tensor]) -> None:
         """A custom ``autograd.Function`` takes its arguments past PyTorch's hooks: their gradient would be lost."""
-        own = {id(tensor.grad_fn): k for k, tensor in enumerate(self.tensors) if tensor.grad_fn is not None}
+        functions = [tensor.grad_fn for tensor in self.tensors]  # held: PyTorch makes each anew, and a number comes again
+        own = {id(function): k for k, function in enumerate(functions) if function is not None}
         waiting = [result.grad_fn for result in results]
         seen: set[Any] = set()
         while waiting:
