@@ -60,7 +60,7 @@ class StepCall:
 
     def check_gradients(self, results: list[Tensor]) -> None:
         """A custom ``autograd.Function`` takes its arguments past PyTorch's hooks: their gradient would be lost."""
-        functions = [tensor.grad_fn for tensor in self.tensors]  # held: PyTorch makes each anew, and a number comes again
+        functions = [tensor.grad_fn for tensor in self.tensors]  # held: PyTorch makes them anew
         own = {id(function): k for k, function in enumerate(functions) if function is not None}
         waiting = [result.grad_fn for result in results]
         seen: set[Any] = set()
