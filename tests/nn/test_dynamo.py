@@ -9,10 +9,10 @@ from torch import nn
 
 from unrolled import Cell, InputError, Recurrent, Stack, unroll
 from unrolled.cells import GRU, LSTM
-from unrolled.nn.dynamo import accept
 from unrolled.compiler.portable import read
 from unrolled.core import leaves
 from unrolled.layers.unroll import _TRACEABLE
+from unrolled.nn.dynamo import accept
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),  # PyTorch's own

@@ -106,3 +106,14 @@ def test_traced_by_torch_it_is_torchs():
     longer = torch.randn(2 * T, B + 2, F)
     torch.testing.assert_close(traced(longer)[0], mine(longer)[0])
     assert "aten::lstm" in str(traced.inlined_graph)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_gradients_at_once(kind):
+    _, mine = pair(kind)
+    x = torch.randn(T, B, F, requires_grad=True)
+    outputs, _ = mine(x)
+    weights = torch.randn(4, *outputs.shape)
+    (batched,) = torch.autograd.grad(outputs, x, weights, is_grads_batched=True, retain_graph=True)
+    each = [torch.autograd.grad(outputs, x, weight, retain_graph=True)[0] for weight in weights]
+    torch.testing.assert_close(batched, torch.stack(each))

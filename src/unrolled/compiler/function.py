@@ -132,6 +132,9 @@ class _Sequence(torch.autograd.Function):
         tensors, kept = everything[: ctx.inputs], list(everything[ctx.inputs :])
         if torch.is_grad_enabled():
             return (None, *_twice(job, tensors, grads))
+        if any(map(_is_batched, grads)):
+            with torch.enable_grad():
+                return (None, *_twice(job, tensors, grads))
         if job.run.recompute:
             kept = list(run_forward(job, tensors)[1][ctx.inputs :])
         results = run_backward(job, tensors, kept, grads)
@@ -164,6 +167,12 @@ def _own(results: list[Tensor], kept: tuple[Tensor, ...]) -> list[Tensor]:
             result = result.clone()
         owned.append(result.data if result._is_view() else result)
     return owned
+
+
+def _is_batched(grad: Tensor | None) -> bool:
+    """Whether it stands for many gradients at once: it has no memory that C could read."""
+    functorch = torch._C._functorch
+    return grad is not None and (functorch.is_legacy_batchedtensor(grad) or functorch.is_batchedtensor(grad))
 
 
 def _twice(job: Job, tensors: tuple[Tensor, ...], grads: tuple[Tensor | None, ...]) -> list[Tensor | None]:
