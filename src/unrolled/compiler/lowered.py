@@ -136,9 +136,11 @@ def is_exporting() -> bool:
 
 
 def wanted_in(run: Unrolling, closed: list[Tensor]) -> tuple[bool, ...] | None:
-    """Which gradients are wanted: all of an exported program, whose tensors may be others."""
+    """Which gradients are wanted; of an exported program, whose inputs may be others, those of all inputs."""
     wanted = wanted_gradients(run, closed)
-    return wanted and (True,) * len(wanted) if is_exporting() else wanted
+    if wanted is None or not is_exporting():
+        return wanted
+    return (*(True for _ in wanted[: len(wanted) - len(closed)]), *(leaf.requires_grad for leaf in closed))
 
 
 def kind_of(leaf: Tensor, skip: int, rows: Any = None) -> tuple[Any, ...]:

@@ -182,15 +182,23 @@ class _Refused(torch.autograd.Function):
 
 
 def _autograd(tensors: list[Tensor], *way: Any) -> list[Tensor]:
-    plan = ready(way[-1]).known.plan
-    graph = plan.graph
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        if plan.backward is not None:
-            return list(_Differentiable.apply(way, *tensors))
-        if any(index is not None for index in (*graph.d_x, *graph.d_state, *graph.d_closed)):
+        step = ready(way[-1])
+        if _lacks_gradients(step, tensors):
             return list(_Refused.apply(_NO_GRADIENT, lambda: sequence(tensors, *way), *tensors))
+        if step.known.plan.backward is not None:
+            return list(_Differentiable.apply(way, *tensors))
     with torch._C._AutoDispatchBelowAutograd():
         return sequence(tensors, *way)
+
+
+def _lacks_gradients(step: Portable, tensors: list[Tensor]) -> bool:
+    """Whether a tensor needs a gradient and needed none where the step was traced."""
+    if step.wanted is None:
+        return True
+    inputs, states = len(step.known.plan.graph.x), len(step.known.plan.graph.state)
+    wanted = step.wanted[: inputs + states] + step.wanted[inputs:]  # the state's twice: as first state and at resets
+    return any(leaf.requires_grad and not want for leaf, want in zip(tensors, wanted, strict=False))
 
 
 def _autograd_of_backward(
@@ -208,8 +216,8 @@ def _autograd_of_backward(
 
 
 _NO_GRADIENT = (
-    "unrolled::sequence: this program was exported without gradients, under torch.no_grad(). Export it where they are "
-    "enabled."
+    "unrolled::sequence: a gradient is asked for of a tensor that needed none when this program was exported (under "
+    "torch.no_grad(), or frozen). Export it where that tensor needs one."
 )
 _NOT_TWICE = (
     "unrolled::sequence has no gradient of a gradient: run the layer outside torch.compile, or with "

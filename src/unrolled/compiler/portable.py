@@ -45,6 +45,7 @@ class Portable:
 
     known: Known
     engine: Compiled
+    wanted: tuple[bool, ...] | None  # of which of x, state and closed tensors there is a gradient
 
 
 def write(graph: Graph, wanted: tuple[bool, ...] | None) -> str:
@@ -98,7 +99,8 @@ def ready(text: str) -> Portable:
                 raise InputError(f"a step in a saved program: no kernel can be made of it, {error!r}.") from error
             store(f"graph {text}", known)
         assert known.source is not None
-        found = Portable(known, Compiled(known.source, known.plan))
+        wanted = _unpack(text)[2]
+        found = Portable(known, Compiled(known.source, known.plan), None if wanted is None else tuple(wanted))
         _READY.put(key, found)
     return found
 
@@ -110,11 +112,7 @@ def read(text: str) -> tuple[Graph, tuple[bool, ...] | None]:
         InputError: it is no such text, or of another version.
     """
     try:
-        unpacker = zlib.decompressobj()
-        plain = unpacker.decompress(base64.b64decode(text, validate=True), _LARGEST)
-        if not unpacker.eof:
-            raise ValueError("only a part of it")
-        number, graph, wanted, _ = json.loads(plain, object_hook=_word)  # the last: who reads a kept plan wants its own
+        number, graph, wanted, _ = _unpack(text)
         if type(number) is not int or number != FORMAT:
             raise InputError(f"a step in a saved program: expected format {FORMAT}, got {number!r}. Export it again.")
         graph, wanted = decode(graph), decode(wanted)
@@ -130,6 +128,16 @@ def read(text: str) -> tuple[Graph, tuple[bool, ...] | None]:
     except Exception as error:  # whatever it is that a damaged text leads to
         raise InputError(f"a step in a saved program: expected the text of its graph, got {error!r}.") from error
     return graph, wanted
+
+
+def _unpack(text: str) -> list[Any]:
+    """Format, graph and wanted gradients; and our version, by which a compiler's cache tells other plans apart."""
+    unpacker = zlib.decompressobj()
+    plain = unpacker.decompress(base64.b64decode(text, validate=True), _LARGEST)
+    if not unpacker.eof:
+        raise ValueError("only a part of it, or too much")
+    found: list[Any] = json.loads(plain, object_hook=_word)
+    return found
 
 
 def _word(found: dict[str, Any]) -> dict[str, Any]:

@@ -160,3 +160,4 @@ def _steps(*args: Any) -> list[Tensor]:
 
 _CONTIGUOUS = torch.contiguous_format
 _LIBRARY.impl("steps", _steps, "CompositeImplicitAutograd")
+_LIBRARY.impl("steps", _steps, "FuncTorchBatched")  # inside vmap, which does not look into such an operator
