@@ -25,7 +25,7 @@ def run_auto(step: Step, run: Unrolling) -> tuple[Tree, Tree]:
     try:
         return run_planned(step, run, compiled=True)
     except Exception as error:  # of any kind: what the reference can run must not fail here
-        if _is_no_refusal(error):
+        if is_no_refusal(error):
             raise
         text = str(error) if isinstance(error, UnrolledError) else f"the kernel failed, {type(error).__name__}: {error}"
     results = run_reference(step, run)  # what it raises is the user's own error, and no matter of compiling
@@ -78,7 +78,7 @@ def _foreign(run: Unrolling) -> Tensor | None:
     return next((leaf for leaf in given if type(leaf) is not Tensor and type(leaf) is not torch.nn.Parameter), None)
 
 
-def _is_no_refusal(error: Exception) -> bool:
+def is_no_refusal(error: Exception) -> bool:
     """Whether there is no memory, or PyTorch stops a recomputation in which it has all that it wants."""
     no_memory = isinstance(error, MemoryError) or "allocate memory" in str(error)
     return no_memory or type(error).__module__ == "torch.utils.checkpoint"

@@ -4,16 +4,16 @@
 the step as text (see portable.py). It returns outputs and last state, and if ``keep`` what is kept for the way back.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..core import InputError, Unrolling
+from ..core import InputError, Unrolling, UnsupportedStep
 from .function import Job, run_backward, run_forward
-from .graph import resize
 from .interpret import Values
-from .kernel import starts
+from .operator_checks import apart, check, check_way_back, kept_shapes, result_shapes
 from .portable import Portable, ready
 from .runtime import thread_count
 
@@ -62,52 +62,9 @@ def _job(step: Portable, tensors: list[Tensor], way: tuple[Any, ...], threads: i
     return Job(None, run, step.known.plan, step.engine, None, None, threads), tuple(tensors[:count])  # type: ignore[arg-type]
 
 
-def _check(step: Portable, tensors: list[Tensor], way: tuple[Any, ...]) -> None:
-    """Require the tensors that the step was compiled for: a kernel trusts their sizes."""
-    graph, (valid, restart, steps, *_) = step.known.plan.graph, way
-    inputs, states = len(graph.x), len(graph.state)
-    rows = tensors[inputs].shape[0] if len(tensors) > inputs else 0
-    once, batch = [graph.nodes[i] for i in graph.state], graph.batch
-    nodes = [*(graph.nodes[i] for i in graph.x), *once, *once, *(graph.nodes[i] for i in graph.closed), *once]
-    shapes = [resize(node.shape, batch, rows) for node in nodes]
-    shapes[:inputs] = [(steps, *shape) for shape in shapes[:inputs]]
-    if valid is None:
-        nodes, shapes = nodes[: len(nodes) - states], shapes[: len(shapes) - states]
-    fits = steps >= 1 and len(nodes) == len(tensors)
-    fits = fits and all(
-        tensor.shape == shape and tensor.dtype is node.dtype and tensor.device.type == "cpu"
-        for tensor, shape, node in zip(tensors, shapes, nodes, strict=True)
-    )
-    flags = all(f is None or (f.shape == (steps, rows) and f.dtype is torch.bool) for f in (valid, restart))
-    if not (fits and flags):
-        raise InputError(
-            f"unrolled::sequence: expected tensors on the CPU of shapes {shapes}, "
-            f"got {[tuple(tensor.shape) for tensor in tensors]}."
-        )
-
-
-def _kept_shapes(step: Portable, steps: Any, rows: Any) -> list[tuple[tuple[Any, ...], torch.dtype]]:
-    """What is kept for the way back, besides the number of threads."""
-    graph, engine = step.known.plan.graph, step.engine
-    block = engine.forwards.block
-    shapes: list[tuple[tuple[Any, ...], torch.dtype]] = []
-    if block:
-        shapes.append(((starts(block, steps * rows)[1],), torch.uint8))
-    for index in _apart(step):
-        node = graph.nodes[index]
-        shapes.append((resize(node.shape, graph.batch, steps * rows), node.dtype))
-    return shapes
-
-
-def _apart(step: Portable) -> list[int]:
-    """The values kept as tensors of their own, but for those that were given."""
-    graph = step.known.plan.graph
-    return [index for index in step.engine.apart if index not in graph.x and index not in graph.closed]
-
-
 def _forward(tensors: list[Tensor], *way: Any) -> list[Tensor]:
     step = ready(way[-1])
-    _check(step, tensors, way)
+    check(step, tensors, way)
     job, given = _job(step, tensors, way, thread_count())
     results, everything = run_forward(job, given)
     kept = list(everything[len(given) :])
@@ -115,7 +72,7 @@ def _forward(tensors: list[Tensor], *way: Any) -> list[Tensor]:
         return _apart_from(results, tensors)
     block = [kept.pop(0)] if step.engine.forwards.block else []
     by_index = dict(zip(step.engine.apart, kept, strict=True))
-    made = [*results, *block, *(by_index[index] for index in _apart(step))]
+    made = [*results, *block, *(by_index[index] for index in apart(step))]
     return [*_apart_from(made, tensors), torch.tensor(job.threads)]
 
 
@@ -123,23 +80,23 @@ def _backward(
     grads: list[Tensor | None], tensors: list[Tensor], kept: list[Tensor], needed: list[bool], *way: Any
 ) -> list[Tensor]:
     step = ready(way[-1])
-    _check(step, tensors, way)
+    check(step, tensors, way)
     graph, kept = step.known.plan.graph, list(kept)
-    threads = int(kept.pop()) if kept else thread_count()
-    job, given = _job(step, tensors, way, threads)
-    if way[-2]:
+    if step.known.plan.backward is None:
+        raise InputError("unrolled::sequence_backward: expected a step that has a gradient.")
+    job, given = _job(step, tensors, way, thread_count())
+    check_way_back(step, grads, len(given), needed, kept, way[2], job.run.batch_size)
+    if kept:
+        job = job._replace(threads=int(kept.pop()))
         block = [kept.pop(0)] if step.engine.forwards.block else []
-        shapes = _kept_shapes(step, way[2], len(given[len(graph.x)]))
-        if [(tuple(leaf.shape), leaf.dtype) for leaf in (*block, *kept)] != shapes:
-            raise InputError("unrolled::sequence_backward: expected what unrolled::sequence has kept.")
-        by_index: Values = dict(zip(_apart(step), kept, strict=True))
+        by_index: Values = dict(zip(apart(step), kept, strict=True))
         inputs, states = len(graph.x), len(graph.state)
         by_index.update((i, leaf.flatten(0, 1)) for i, leaf in zip(graph.x, given, strict=False))
         by_index.update(zip(graph.closed, given[inputs + 2 * states :], strict=True))
         saved = [*block, *(by_index[index] for index in step.engine.apart)]
     else:
         saved = list(run_forward(job, given)[1][len(given) :])
-    found = run_backward(job, given, saved, grads)
+    found = run_backward(job, given, list(saved), grads)
     wanted = [
         torch.zeros_like(tensor) if grad is None else grad
         for grad, tensor, need in zip(found, given, needed, strict=True)
@@ -166,14 +123,9 @@ def _forward_shapes(tensors: list[Tensor], *way: Any) -> list[Tensor]:
     graph = step.known.plan.graph
     state = tensors[len(graph.x) : len(graph.x) + len(graph.state)]
     rows = state[0].shape[0]
-    made = []
-    for index in graph.output:
-        axis = graph.sequence_axis(index)
-        features = [size for d, size in enumerate(graph.row_shape(index)) if d != axis]
-        made.append(state[0].new_empty((steps, rows, *features), dtype=graph.nodes[index].dtype))
-    made += [leaf.new_empty(leaf.shape) for leaf in state]
+    made = [state[0].new_empty(shape, dtype=dtype) for shape, dtype in result_shapes(step, steps, rows)]
     if way[-2]:
-        made += [state[0].new_empty(shape, dtype=dtype) for shape, dtype in _kept_shapes(step, steps, rows)]
+        made += [state[0].new_empty(shape, dtype=dtype) for shape, dtype in kept_shapes(step, steps, rows)]
         made.append(state[0].new_empty((), dtype=torch.int64))
     return made
 
@@ -201,8 +153,6 @@ class _Differentiable(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> Any:
-        if torch.is_grad_enabled() and any(grad is not None and grad.requires_grad for grad in grads):
-            raise RuntimeError("unrolled::sequence has no gradient of a gradient: run the layer outside torch.compile.")
         saved = list(ctx.saved_tensors)
         tensors, rest = saved[: ctx.tensors], saved[ctx.tensors :]
         flags = [rest.pop(0) if there else None for there in ctx.flags]
@@ -215,16 +165,67 @@ class _Differentiable(torch.autograd.Function):
         return (None, *(next(found) if need else None for need in needed), *[None] * (ctx.tensors - count))
 
 
+class _Refused(torch.autograd.Function):
+    """What a call returns, with a gradient that raises why there is none: else it would be taken for zero."""
+
+    @staticmethod
+    def forward(ctx: Any, why: str, call: Callable[[], list[Tensor]], *_: Tensor) -> tuple[Tensor, ...]:
+        ctx.why = why
+        with torch._C._AutoDispatchBelowAutograd():
+            made = call()
+        ctx.mark_non_differentiable(*(leaf for leaf in made if not leaf.is_floating_point()))
+        return tuple(made)
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> Any:
+        raise UnsupportedStep(ctx.why)
+
+
 def _autograd(tensors: list[Tensor], *way: Any) -> list[Tensor]:
-    wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    if wanted and ready(way[-1]).known.plan.backward is not None:
-        return list(_Differentiable.apply(way, *tensors))
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        step = ready(way[-1])
+        if _lacks_gradients(step, tensors):
+            return list(_Refused.apply(_NO_GRADIENT, lambda: sequence(tensors, *way), *tensors))
+        if step.known.plan.backward is not None:
+            return list(_Differentiable.apply(way, *tensors))
     with torch._C._AutoDispatchBelowAutograd():
         return sequence(tensors, *way)
 
 
+def _lacks_gradients(step: Portable, tensors: list[Tensor]) -> bool:
+    """Whether a tensor needs a gradient and needed none where the step was traced."""
+    if step.wanted is None:
+        return True
+    inputs, states = len(step.known.plan.graph.x), len(step.known.plan.graph.state)
+    wanted = step.wanted[: inputs + states] + step.wanted[inputs:]  # the state's twice: as first state and at resets
+    return any(leaf.requires_grad and not want for leaf, want in zip(tensors, wanted, strict=False))
+
+
+def _autograd_of_backward(
+    grads: list[Tensor | None], tensors: list[Tensor], kept: list[Tensor], needed: list[bool], *way: Any
+) -> list[Tensor]:
+    def call() -> list[Tensor]:
+        made: list[Tensor] = torch.ops.unrolled.sequence_backward(grads, tensors, kept, needed, *way)
+        return made
+
+    given = [leaf for leaf in (*grads, *tensors, *kept) if leaf is not None]
+    if torch.is_grad_enabled() and any(leaf.requires_grad for leaf in given):
+        return list(_Refused.apply(_NOT_TWICE, call, *given))
+    with torch._C._AutoDispatchBelowAutograd():
+        return call()
+
+
+_NO_GRADIENT = (
+    "unrolled::sequence: a gradient is asked for of a tensor that needed none when this program was exported (under "
+    "torch.no_grad(), or frozen). Export it where that tensor needs one."
+)
+_NOT_TWICE = (
+    "unrolled::sequence has no gradient of a gradient: run the layer outside torch.compile, or with "
+    "backend='reference'."
+)
 _LIBRARY.impl("sequence", _forward, "CPU")
 _LIBRARY.impl("sequence_backward", _backward, "CPU")
 _LIBRARY.impl("sequence", _autograd, "Autograd")
+_LIBRARY.impl("sequence_backward", _autograd_of_backward, "Autograd")
 torch.library.register_fake("unrolled::sequence", _forward_shapes, lib=_LIBRARY)
 torch.library.register_fake("unrolled::sequence_backward", _backward_shapes, lib=_LIBRARY)

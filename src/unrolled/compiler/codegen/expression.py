@@ -180,15 +180,16 @@ def literal(value: float | bool, dtype: torch.dtype) -> str:
         return f"({int(value)}LL)"
     kind = "" if dtype == torch.float64 else "f"
     number = float(value)
+    if kind:
+        import numpy as np
+
+        with np.errstate(over="ignore"):  # too large for float32 is infinite
+            number = float(np.float32(number))
     if number != number:
         return "((float)NAN)" if kind else "((double)NAN)"
     if number in (float("inf"), float("-inf")):
         name = "((float)INFINITY)" if kind else "((double)INFINITY)"
         return name if number > 0 else f"(-{name})"
-    if kind:
-        import numpy as np
-
-        number = float(np.float32(number))
     return f"({number.hex()}{kind})"
 
 
