@@ -8,6 +8,7 @@ and has the shape and dtype that it says; a kernel computes its addresses from t
 import base64
 import json
 import math
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import __version__
 from ..core import InputError, UnrolledError, UnsupportedStep
 from .codegen.source import generate
 from .graph import Graph, Node, Ref
@@ -48,6 +48,12 @@ class Portable:
     wanted: tuple[bool, ...] | None  # of which of x, state and closed tensors there is a gradient
 
 
+def _version() -> str:
+    """The library's, so that what another version of it has compiled is not taken for this one's."""
+    version: str = sys.modules[__name__.partition(".")[0]].__version__
+    return version
+
+
 def write(graph: Graph, wanted: tuple[bool, ...] | None) -> str:
     """The text of a rewritten graph.
 
@@ -66,7 +72,7 @@ def write(graph: Graph, wanted: tuple[bool, ...] | None) -> str:
             raise UnsupportedStep(f"step uses {node.op}{node.at}, inside torch.compile or torch.export.")
     bare = replace(graph, nodes=tuple(replace(node, where="") for node in graph.nodes))
     try:
-        text = json.dumps([FORMAT, encode(bare), encode(wanted), __version__], separators=(",", ":"))
+        text = json.dumps([FORMAT, encode(bare), encode(wanted), _version()], separators=(",", ":"))
     except TypeError as error:
         raise UnsupportedStep(f"step holds an operation that has no text: {error}") from error
     if len(text) > _LARGEST:

@@ -57,6 +57,11 @@ def read_input(given: Any, batch_first: bool, extras: Extras) -> Given:
     if not isinstance(given, Tensor):
         raise InputTypeError(f"input: expected a tensor or a PackedSequence, got {type(given).__name__}.")
     lengths, mask, reset, dt, _ = extras
+    for name, flag in (("mask", mask), ("reset", reset), ("dt", dt)):
+        if flag is not None and not isinstance(flag, Tensor):
+            raise InputTypeError(f"{name}: expected a tensor, got {type(flag).__name__}.")
+        if flag is not None and flag.dim() != given.dim() - 1:
+            raise InputError(f"{name}: expected {given.dim() - 1} dimensions, as input without I, got {flag.dim()}.")
     if given.dim() == 2:
         lengths = None if lengths is None else torch.as_tensor(lengths).reshape(-1)
         mask, reset, dt = (None if flag is None else flag.unsqueeze(1) for flag in (mask, reset, dt))

@@ -10,14 +10,13 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.compiler import is_compiling
 from torch.nn.utils.rnn import PackedSequence
 
 from ..cells._shared import check_sizes
 from ..core import InputError, InputTypeError, Tree
 from ..layers import Recurrent
 from .arguments import NOTHING, Extras, Given, cast, read_input, read_states, write_states
-from .bound import Bound, Kept, bound_of, keep
+from .bound import Bound, bound_of, keep
 from .packed import pack_like
 from .sequence import run_layers
 
@@ -28,7 +27,7 @@ class Layers(nn.RNNBase):
     _cell: ClassVar[Any]  # the class of the cells
     _options: Mapping[str, Any] = {}  # of the cells, where they differ from torch's
     _sizes: Sequence[int] | None = None  # H of each layer, where they were given as a list
-    _stays_low: ClassVar[bool] = True  # whether under autocast torch's results are of its dtype, or float32
+    _stays_low: ClassVar[bool] = True  # whether under autocast torch's results are of its dtype, or that of the state
     return_all_states = False
 
     def forward(
@@ -68,9 +67,11 @@ class Layers(nn.RNNBase):
         if is_torchs and _is_for_torch(input):
             return super().forward(input, hx)
         low = _autocast_dtype()
-        bound = bound_of(self, casts=low is not None and not is_compiling())
+        bound = bound_of(self)
         everything = input, hx, bound.weights(self)
         given, state, weights = everything if low is None else cast(everything, low)
+        if is_torchs and any(weight is None for weight in weights):
+            return super().forward(input, hx)
         try:
             settled = self._settle(given, state, extras, bound, weights[0])
         except (InputError, InputTypeError):
@@ -82,7 +83,7 @@ class Layers(nn.RNNBase):
             return self._run(layers, settled)
         with torch.autocast("cpu", enabled=False):
             results = self._run(layers, settled)
-        return cast(results, settled.x.dtype if self._stays_low else torch.float32)
+        return results if self._stays_low else cast(results, _dtype_of(input if hx is None else hx))
 
     def _settle(self, given: Any, hx: Any, extras: Extras, bound: Bound, like: Tensor) -> Given:
         """The arguments in the form in which the cells are run, checked against a weight."""
@@ -97,6 +98,9 @@ class Layers(nn.RNNBase):
             wanted = "None without time_decay=True" if read.dt is not None else "the time between steps, (T, B)"
             got = "None" if read.dt is None else f"a tensor {tuple(read.dt.shape)}"
             raise InputTypeError(f"dt: expected {wanted}, got {got}.")
+        if read.dt is not None and (read.dt.shape != x.shape[:2] or not read.dt.is_floating_point()):
+            got = f"{tuple(read.dt.shape)} of {read.dt.dtype}"
+            raise InputError(f"dt: expected floats (T, B) = {tuple(x.shape[:2])}, got {got} as (T, B).")
         if hx is None:
             return read
         if self._sizes is None:
@@ -205,7 +209,7 @@ class Layers(nn.RNNBase):
 
     def _replicate_for_data_parallel(self) -> Any:
         replica = super()._replicate_for_data_parallel()
-        replica._unrolled_cells = Kept()  # its threads have weights of their own
+        replica._unrolled_cells = None  # its threads have weights of their own
         return replica
 
     def flatten_parameters(self) -> None:
@@ -244,12 +248,21 @@ def _is_for_torch(given: Any) -> bool:
     data = given.data if isinstance(given, PackedSequence) else given
     if not isinstance(data, Tensor) or data.device.type != "cpu" or data.dtype == torch.float16:
         return True
+    if data.layout is not torch.strided:
+        return True
     return _is_tracing() or _autocast_dtype() == torch.float16
 
 
 def _is_tracing() -> bool:
     tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined]
     return tracing
+
+
+def _dtype_of(given: Any) -> torch.dtype:
+    """Of an input or a state."""
+    first = given.data if isinstance(given, PackedSequence) else given[0] if isinstance(given, tuple | list) else given
+    dtype: torch.dtype = first.dtype
+    return dtype
 
 
 def _autocast_dtype() -> torch.dtype | None:

@@ -10,7 +10,7 @@ from operator import is_
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.compiler import is_compiling
 
@@ -32,65 +32,47 @@ class Bound:
         return [layer.cell for directions in self.layers for layer in directions]
 
     def layers_with(self, weights: Sequence[Any], training: bool) -> list[list[Recurrent]]:
-        """The layers with these weights: parameters, or what a parametrization or a transform has in their place.
+        """The layers with these weights.
 
-        Who traces gets others than the layers themselves, since a traced call should change nothing.
+        Parameters are put into the cells. Anything else, what a parametrization, a transform or a cast has in their
+        place, belongs to one call, which gets layers of its own: another thread may have other weights. So does a call
+        that is traced, which should change nothing.
         """
-        if is_compiling():
+        if is_compiling() or not all(type(weight) is nn.Parameter for weight in weights):
             remaining = iter(weights)
             return [[_twin(layer, remaining, training) for layer in directions] for directions in self.layers]
         if len(self.last) != len(weights) or not all(map(is_, weights, self.last)):
             for (parameters, name), value in zip(self.places, weights, strict=True):
                 parameters[name] = value
-            self.last = weights
+            self.last = weights  # at the end: another thread must not believe that they are there before
         for directions in self.layers:
             for layer in directions:
                 if layer.cell.training is not training:
                     layer.train(training)
         return self.layers
 
-    def weights(self, module: nn.Module) -> list[Tensor]:
+    def weights(self, module: nn.Module) -> list[Any]:
         """The module's weights as they are now."""
-        parameters: dict[str, Any] = module._parameters
+        parameters = module._parameters
         return [parameters[name] if name in parameters else getattr(module, name) for name in self.names]
 
-
-class Kept:
-    """A module's cells: those of usual calls, and others for calls under autocast, so that two threads, of which one
-    casts, do not take each other's weights.
-    """
-
-    __slots__ = ("low", "usual")
-
-    def __init__(self) -> None:
-        self.usual: Bound | None = None
-        self.low: Bound | None = None
-
-    def __deepcopy__(self, memo: Any) -> "Kept":
-        return Kept()
+    def __deepcopy__(self, memo: Any) -> None:
+        return None  # the copy of a module makes its own
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Kept, ()
+        return type(None), ()
 
 
-def keep(module: Any) -> Kept:
+def keep(module: Any) -> Bound:
     """Give a module cells; ``module.make_cells()`` makes them, for each layer one a direction."""
-    kept = module.__dict__["_unrolled_cells"] = Kept()
-    kept.usual = _bind(module)
-    return kept
+    bound = _bind(module)
+    module.__dict__["_unrolled_cells"] = bound
+    return bound
 
 
-def bound_of(module: Any, casts: bool = False) -> Bound:
-    """What a module runs, under autocast where it ``casts``; made now where the module was copied since."""
-    kept: Kept = module.__dict__.get("_unrolled_cells") or keep(module)
-    found = kept.low if casts else kept.usual
-    if found is None:
-        found = _bind(module)
-        if casts:
-            kept.low = found
-        else:
-            kept.usual = found
-    return found
+def bound_of(module: Any) -> Bound:
+    """What a module runs; made now where it was copied since."""
+    return module.__dict__.get("_unrolled_cells") or keep(module)
 
 
 def _twin(layer: Recurrent, weights: Iterator[Any], training: bool) -> Recurrent:

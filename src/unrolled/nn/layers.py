@@ -40,7 +40,7 @@ class RNN(Layers, nn.RNN):
 
     Shape:
         input (T, B, I), (B, T, I) with ``batch_first``, (T, I), or a PackedSequence; state (L D, B, H); outputs
-        (T, B, D H). lengths (B,); mask, reset and dt (T, B).
+        (T, B, D H); with ``proj_size`` P in place of H. lengths (B,); mask, reset and dt (T, B).
 
     Raises:
         Exception: what torch.nn.RNN raises.
@@ -222,7 +222,7 @@ class GRU(Layers, nn.GRU):
         return_all_states: a call returns a third thing, the states after every step.
 
     Shape:
-        As :class:`RNN`.
+        As :class:`RNN`; with ``proj_size`` the state is the pair h (L D, B, P), memory (L D, B, H).
 
     Raises:
         Exception: what torch.nn.GRU raises.
