@@ -12,7 +12,9 @@ from torch.utils.checkpoint import checkpoint
 
 from unrolled import Cell, Recurrent, Stack, UnsupportedStep, unroll
 from unrolled.cells import GRU, LSTM
+from unrolled.compiler import fallback
 from unrolled.compiler.lowered import _LOWERED
+from unrolled.compiler.recent import Recent
 from unrolled.core import leaves
 from unrolled.layers.unroll import _TRACEABLE
 from unrolled.nn.dynamo import accept
@@ -24,9 +26,10 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True)
-def _anew():
-    """PyTorch counts the programs of a function, here that of ``forward``, over all tests."""
+def _anew(monkeypatch):
+    """Warnings are said again; PyTorch counts the programs of a function, here of ``forward``, over all tests."""
     torch._dynamo.reset()
+    monkeypatch.setattr(fallback, "_SAID", Recent(1024))
 
 
 class Leaky(Cell):
