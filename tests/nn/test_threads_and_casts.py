@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from torch.nn.utils.parametrizations import weight_norm
 
 from unrolled import nn as ours
 
@@ -56,3 +57,18 @@ def test_dtypes_under_autocast(kind, low):
             (got, _), (expected, _) = mine(x, hx), theirs(x, hx)
         assert got.dtype == expected.dtype
         torch.testing.assert_close(got, expected, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("kind", ["RNNCell", "LSTMCell", "GRUCell"])
+def test_a_cell_whose_weight_is_no_parameter(kind):
+    cell = getattr(ours, kind)(4, 8)
+    weight_norm(cell, "weight_hh")
+    x, h = torch.randn(3, 4), torch.randn(3, 8)
+    hx = (h, h) if kind == "LSTMCell" else h
+    for _ in range(3):
+        with torch.no_grad():
+            found = cell(x, hx)
+            torch.testing.assert_close(found, cell(x, hx))
+        torch.testing.assert_close(found, cell(x, hx))  # with gradients it is torch's own step
+        with torch.no_grad():
+            cell.parametrizations.weight_hh.original1.mul_(1.5)

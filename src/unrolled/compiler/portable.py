@@ -104,8 +104,9 @@ def ready(text: str) -> Portable:
             except Exception as error:  # what no step leads to, but a text may
                 raise InputError(f"a step in a saved program: no kernel can be made of it, {error!r}.") from error
             store(f"graph {text}", known)
+        else:
+            wanted = _unpack(text)[2]
         assert known.source is not None
-        wanted = _unpack(text)[2]
         found = Portable(known, Compiled(known.source, known.plan), None if wanted is None else tuple(wanted))
         _READY.put(key, found)
     return found

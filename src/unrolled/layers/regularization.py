@@ -10,6 +10,7 @@ from torch.compiler import is_compiling
 from torch.nn import functional as F
 
 from ..core import InputError, Step, Tree, batch_of, leaves
+from .twin import twin
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,5 @@ def _with_dropped_weight(cell: nn.Module, p: float) -> nn.Module:
             f"weight_drop: expected a parameter weight_hh of {type(cell).__name__} itself, got none "
             "(a parametrized weight is none). Set cell.weight_drop = 0."
         )
-    twin = object.__new__(type(cell))
-    twin.__dict__.update(cell.__dict__)
-    twin.__dict__["_parameters"] = {**cell._parameters, "weight_hh": F.dropout(weight, p)}
-    return twin
+    dropped: nn.Module = twin(cell, _parameters={**cell._parameters, "weight_hh": F.dropout(weight, p)})
+    return dropped

@@ -16,7 +16,7 @@ from ..cells._shared import check_sizes
 from ..core import InputError, InputTypeError, Tree
 from ..layers import Recurrent
 from .arguments import NOTHING, Extras, Given, cast, read_input, read_states, write_states
-from .bound import Bound, bound_of, keep
+from .bound import Bound, bound_of, is_tracing, keep, weights_in
 from .packed import pack_like
 from .sequence import run_layers
 
@@ -176,11 +176,7 @@ class Layers(nn.RNNBase):
         """Make the parameters those of the cells, where they are others."""
         like = next(self.parameters())
         cells = self.make_cells()
-        named = [
-            [(self.name_of(name, layer, direction), parameter) for name, parameter in cell.named_parameters()]
-            for layer, directions in enumerate(cells)
-            for direction, cell in enumerate(directions)
-        ]
+        named = [[(name, cell._parameters[own]) for own, name in names] for cell, names in weights_in(self, cells)]
         shapes = {name: parameter.shape for group in named for name, parameter in group}
         if shapes == {name: parameter.shape for name, parameter in self.named_parameters()}:
             return
@@ -199,9 +195,9 @@ class Layers(nn.RNNBase):
             super().reset_parameters()
             return
         bound = bound_of(self)
-        bound.layers_with(bound.weights(self), self.training)
-        for cell in bound.cells:
-            cell.reset_parameters()
+        for directions in bound.layers_with(bound.weights(self), self.training):
+            for layer in directions:
+                layer.cell.reset_parameters()
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
@@ -250,12 +246,7 @@ def _is_for_torch(given: Any) -> bool:
         return True
     if data.layout is not torch.strided:
         return True
-    return _is_tracing() or _autocast_dtype() == torch.float16
-
-
-def _is_tracing() -> bool:
-    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined]
-    return tracing
+    return is_tracing() or _autocast_dtype() == torch.float16
 
 
 def _dtype_of(given: Any) -> torch.dtype:

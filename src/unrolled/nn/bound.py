@@ -15,6 +15,7 @@ from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.compiler import is_compiling
 
 from ..layers import Recurrent
+from ..layers.twin import twin
 
 
 @dataclass(eq=False, slots=True)
@@ -75,31 +76,32 @@ def bound_of(module: Any) -> Bound:
     return module.__dict__.get("_unrolled_cells") or keep(module)
 
 
+def weights_in(module: Any, cells: list[list[nn.Module]]) -> Iterator[tuple[Any, list[tuple[str, str]]]]:
+    """In torch's order each cell, and of its parameters the names: in it, and in the module."""
+    for depth, directions in enumerate(cells):
+        for direction, cell in enumerate(directions):
+            own = (name for name, _ in cell.named_parameters(recurse=False))
+            yield cell, [(name, module.name_of(name, depth, direction)) for name in own]
+
+
+def is_tracing() -> bool:
+    """Whether ``torch.jit.trace`` is at work."""
+    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined]
+    return tracing
+
+
 def _twin(layer: Recurrent, weights: Iterator[Any], training: bool) -> Recurrent:
     """A layer that shares all with another, but for the weights of its cell, which are the next ones."""
-    names = [name for name, parameter in layer.cell._parameters.items() if parameter is not None]
-    own = {name: next(weights) for name in names}
-    cell = _copy(layer.cell, _parameters={**layer.cell._parameters, **own}, training=training)
-    twin: Recurrent = _copy(layer, _modules={"cell": cell}, training=training)
-    return twin
-
-
-def _copy(module: Any, **changed: Any) -> Any:
-    copied = object.__new__(type(module))
-    copied.__dict__.update(module.__dict__)
-    copied.__dict__.update(changed)
-    return copied
+    own = {name: next(weights) for name, parameter in layer.cell._parameters.items() if parameter is not None}
+    cell = twin(layer.cell, _parameters={**layer.cell._parameters, **own}, training=training)
+    made: Recurrent = twin(layer, _modules={"cell": cell}, training=training)
+    return made
 
 
 def _bind(module: Any) -> Bound:
     with temporarily_clear_interpreter_stack(), torch.device("meta"):  # their own parameters are never used
         cells: list[list[nn.Module]] = module.make_cells()
-    names, places = [], []
-    for depth, directions in enumerate(cells):
-        for direction, cell in enumerate(directions):
-            for name, _ in cell.named_parameters(recurse=False):
-                names.append(module.name_of(name, depth, direction))
-                places.append((cell._parameters, name))
+    weights = [(cell._parameters, *names) for cell, pairs in weights_in(module, cells) for names in pairs]
     layers = [
         [
             Recurrent(cell, reverse=bool(direction), return_all_states=module.return_all_states)
@@ -107,4 +109,5 @@ def _bind(module: Any) -> Bound:
         ]
         for directions in cells
     ]
-    return Bound(layers, places, tuple(names))
+    places = [(parameters, own) for parameters, own, _ in weights]
+    return Bound(layers, places, tuple(name for _, _, name in weights))

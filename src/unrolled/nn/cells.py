@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .. import cells
 from ..core import Tree, leaves, unflatten
 from .arguments import sizes_of
-from .bound import bound_of
+from .bound import bound_of, is_tracing
 
 
 class Cells(nn.RNNCellBase):
@@ -34,16 +34,15 @@ class Cells(nn.RNNCellBase):
         Raises:
             Exception: what torch raises.
         """
-        if torch.is_grad_enabled() or torch.compiler.is_compiling() or not self._is_plain(input, hx):
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or not _is_plain(input):
             return super().forward(input, hx)
         bound = bound_of(self)
         weights = bound.weights(self)
-        layer = bound.layers[0][0]
         rows = input.shape[:-1]
-        state = None if hx is None else _state(hx, sizes_of(layer.cell), (*rows, self.hidden_size), input.dtype)
+        state = None if hx is None else _state(hx, sizes_of(bound.cells[0]), (*rows, self.hidden_size), input.dtype)
         if input.shape[-1] != self.input_size or state == () or input.dtype != weights[0].dtype:
             return super().forward(input, hx)  # which says in its own words what is wrong
-        bound.layers_with(weights, self.training)
+        ((layer,),) = bound.layers_with(weights, self.training)
         x = input if rows else input.unsqueeze(0)
         if not rows:
             state = state if state is None else unflatten(state, [leaf.unsqueeze(0) for leaf in leaves(state)])
@@ -62,12 +61,11 @@ class Cells(nn.RNNCellBase):
         """In this module the name of the cell's parameter."""
         return name
 
-    @staticmethod
-    def _is_plain(*given: Any) -> bool:
-        """Whether the input is on the CPU, of a form that torch takes, and nobody is tracing or casting."""
-        x = given[0]
-        is_here = type(x) is Tensor and x.device.type == "cpu" and x.dim() in (1, 2) and len(x) > 0
-        return is_here and not torch._C._is_any_autocast_enabled() and not torch.jit.is_tracing()  # type: ignore[attr-defined]
+
+def _is_plain(x: Any) -> bool:
+    """Whether the input is on the CPU, of a form that torch takes, and nobody is tracing or casting."""
+    is_here = type(x) is Tensor and x.device.type == "cpu" and x.dim() in (1, 2) and len(x) > 0
+    return is_here and not torch._C._is_any_autocast_enabled() and not is_tracing()
 
 
 def _state(hx: Any, sizes: Tree, shape: tuple[int, ...], dtype: torch.dtype) -> Tree:
