@@ -18,13 +18,32 @@ _DAY = 86400
 UNITS = (*_SECONDS, "business day", *_MONTHS)
 _WORDS = {
     **{name: (unit, 1) for unit in UNITS for name in (unit, f"{unit}s")},
-    **{"secondly": ("second", 1), "hourly": ("hour", 1), "daily": ("day", 1), "weekly": ("week", 1)},
-    **{"monthly": ("month", 1), "quarterly": ("quarter", 1), "yearly": ("year", 1), "annual": ("year", 1)},
-    **{"business days": ("business day", 1), "minutely": ("minute", 1)},
+    "secondly": ("second", 1),
+    "hourly": ("hour", 1),
+    "daily": ("day", 1),
+    "weekly": ("week", 1),
+    "monthly": ("month", 1),
+    "quarterly": ("quarter", 1),
+    "yearly": ("year", 1),
+    "annual": ("year", 1),
+    "business days": ("business day", 1),
+    "minutely": ("minute", 1),
     # the short names of other libraries
-    **{"s": ("second", 1), "t": ("minute", 1), "min": ("minute", 1), "h": ("hour", 1), "d": ("day", 1)},
-    **{"b": ("business day", 1), "w": ("week", 1), "m": ("month", 1), "ms": ("month", 1), "me": ("month", 1)},
-    **{"q": ("quarter", 1), "qs": ("quarter", 1), "qe": ("quarter", 1), "y": ("year", 1), "ys": ("year", 1)},
+    "s": ("second", 1),
+    "t": ("minute", 1),
+    "min": ("minute", 1),
+    "h": ("hour", 1),
+    "d": ("day", 1),
+    "b": ("business day", 1),
+    "w": ("week", 1),
+    "m": ("month", 1),
+    "ms": ("month", 1),
+    "me": ("month", 1),
+    "q": ("quarter", 1),
+    "qs": ("quarter", 1),
+    "qe": ("quarter", 1),
+    "y": ("year", 1),
+    "ys": ("year", 1),
 }
 
 
@@ -72,11 +91,11 @@ class Frequency:
         """The times of steps whose series stands at ``phase``; ends of months stay ends of months."""
         begin = self.begin(numbers)
         if self.unit not in _MONTHS:
-            return begin + np.timedelta64(phase, "s")
+            return np.asarray(begin + np.timedelta64(phase, "s"), dtype="datetime64[s]")
         last = self.begin(numbers + 1) - np.timedelta64(_DAY, "s")
         whole, rest = divmod(phase, _DAY)
         days = np.minimum(begin + np.timedelta64(whole * _DAY, "s"), last)
-        return days + np.timedelta64(rest, "s")
+        return np.asarray(days + np.timedelta64(rest, "s"), dtype="datetime64[s]")
 
     def seasons(self) -> tuple[int, ...]:
         """Steps of the periods that are usual at this frequency, the shortest first."""
@@ -151,7 +170,7 @@ def infer_frequency(times: Times) -> Frequency | None:
     seconds = times.astype("datetime64[s]").astype(np.int64)
     step = _most_common(np.diff(seconds))
     if step >= 28 * _DAY and _same_day_of_month(times):
-        months = _most_common(np.diff(times.astype("datetime64[M]").astype(np.int64)))
+        months = _most_common(np.diff(times.astype("datetime64[M]").astype(np.int64)).astype(np.int64))
         if months % 12 == 0:
             return Frequency("year", months // 12)
         return Frequency("quarter", months // 3) if months % 3 == 0 else Frequency("month", months)

@@ -20,6 +20,14 @@ class Window:
     ahead: Tensor  # (N, B, F) what is known of the steps ahead
     valid: Tensor | None  # (C, B) False before a series begins; None where all are valid
 
+    def to(self, device: torch.device) -> "Window":
+        """The same on a device."""
+        valid = None if self.valid is None else self.valid.to(device)
+        return Window(self.history.to(device), self.past.to(device), self.ahead.to(device), valid)
+
+
+_PACE = 0.1  # of the linear path, whose beginning is good already, in the optimizer's steps
+
 
 class ForecastNetwork(nn.Module):
     """An encoder over the history, a decoder over the steps ahead from its state, and a linear path beside them.
@@ -47,7 +55,7 @@ class ForecastNetwork(nn.Module):
     Example:
         >>> import torch
         >>> from unrolled.cells import GRU
-        >>> network = ForecastNetwork(lambda size: GRU(size, 8), 12, 6, past_size=1, ahead_size=1, output_size=2, lags=[4])
+        >>> network = ForecastNetwork(lambda size: GRU(size, 8), 12, 6, past_size=1, ahead_size=1, output_size=2)
         >>> window = Window(torch.randn(12, 3), torch.randn(12, 3, 1), torch.randn(20, 3, 1), None)
         >>> raw, base = network(window)
         >>> raw.shape, base.shape
@@ -71,6 +79,8 @@ class ForecastNetwork(nn.Module):
         backend: str = "auto",
     ):
         super().__init__()
+        self.ridge_weight: Tensor
+        self.ridge_bias: Tensor
         if any(not 1 <= lag <= context for lag in lags):
             raise InputError(f"lags: expected each from 1 to the context of {context}, got {list(lags)}.")
         self.context, self.horizon, self.lags = context, horizon, tuple(lags)
@@ -82,10 +92,10 @@ class ForecastNetwork(nn.Module):
         self.output = nn.Linear(self.decoder.output_size, output_size)
         nn.init.zeros_(self.output.weight)  # training begins with what the linear path says
         nn.init.zeros_(self.output.bias)
-        self.linear = nn.Linear(context, horizon) if linear else None
-        if self.linear is not None:
-            nn.init.zeros_(self.linear.weight)
-            nn.init.zeros_(self.linear.bias)
+        self.register_buffer("ridge_weight", torch.zeros(horizon, context))
+        self.register_buffer("ridge_bias", torch.zeros(horizon))
+        self.linear_weight = nn.Parameter(torch.zeros(horizon, context)) if linear else None
+        self.linear_bias = nn.Parameter(torch.zeros(horizon)) if linear else None
 
     def forward(self, window: Window) -> tuple[Tensor, Tensor]:
         """What is said of each step ahead."""
@@ -97,19 +107,36 @@ class ForecastNetwork(nn.Module):
         hidden, _ = self.decoder(torch.cat(given, -1), state)
         return self.output(self.dropout(hidden)), base
 
+    def begin_with(self, weight: Tensor, bias: Tensor) -> None:
+        """Let the linear path begin as this linear model: weight (H, C), bias (H,)."""
+        self.ridge_weight.copy_(weight)
+        self.ridge_bias.copy_(bias)
+
     def base(self, history: Tensor, steps: int) -> Tensor:
-        """The linear path (N, B) of histories (C, B); beyond its horizon it reads its own forecasts."""
-        if self.linear is None:
+        """The linear path (N, B) of histories (C, B)."""
+        if self.linear_weight is None or self.linear_bias is None:
             return history.new_zeros(steps, history.shape[1])
-        parts: list[Tensor] = []
-        while sum(map(len, parts)) < steps:
-            parts.append(F.linear(history.t(), self.linear.weight, self.linear.bias).t())
-            history = torch.cat([history, parts[-1]])[-self.context :]
-        return torch.cat(parts)[:steps]
+        weight = self.ridge_weight + _PACE * self.linear_weight
+        return go_on(history, weight, self.ridge_bias + _PACE * self.linear_bias, steps)
+
+    def linear_model(self, history: Tensor, steps: int) -> Tensor:
+        """What the linear model that the path began with says of the steps ahead (N, B)."""
+        return go_on(history, self.ridge_weight, self.ridge_bias, steps)
 
     def _lagged(self, history: Tensor, steps: int) -> Tensor:
         """The last known value a whole number of seasons before each step ahead: (N, B, lags)."""
         ahead = torch.arange(steps, device=history.device)
-        return torch.stack([history[len(history) - lag + ahead % lag] for lag in self.lags], -1) if self.lags else (
-            history.new_zeros(steps, history.shape[1], 0)
+        return (
+            torch.stack([history[len(history) - lag + ahead % lag] for lag in self.lags], -1)
+            if self.lags
+            else (history.new_zeros(steps, history.shape[1], 0))
         )
+
+
+def go_on(history: Tensor, weight: Tensor, bias: Tensor, steps: int) -> Tensor:
+    """A linear model of windows (C, B), for any number of steps: beyond its own it reads its own forecasts."""
+    parts: list[Tensor] = []
+    while sum(map(len, parts)) < steps:
+        parts.append(F.linear(history.t(), weight, bias).t())
+        history = torch.cat([history, parts[-1]])[-weight.shape[1] :]
+    return torch.cat(parts)[:steps]

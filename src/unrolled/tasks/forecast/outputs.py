@@ -63,21 +63,25 @@ class Quantiles:
         return mean, torch.cat([below, middle, above], -1)
 
     def loss(self, raw: Tensor, base: Tensor, target: Tensor, scale: Tensor) -> Tensor:
+        """See :class:`Output`."""
         mean, quantiles = self._parts(raw, base)
         levels = torch.tensor(self.levels, dtype=raw.dtype, device=raw.device)
         return 2 * pinball(quantiles, levels, target).mean(-1) + self.mean_weight * (mean - target).square()
 
     def mean(self, raw: Tensor, base: Tensor, scale: Tensor) -> Tensor:
+        """See :class:`Output`."""
         return self._parts(raw, base)[0]
 
     def quantiles(self, raw: Tensor, base: Tensor, scale: Tensor, levels: Sequence[float]) -> Tensor:
+        """See :class:`Output`."""
         known = self._parts(raw, base)[1]
         return between(known, self.levels, levels)
 
 
 def normal_scores(levels: Sequence[float]) -> Tensor:
     """The standard normal's quantiles, in float64."""
-    return torch.special.ndtri(torch.tensor(list(levels), dtype=torch.float64))
+    found: Tensor = torch.special.ndtri(torch.tensor(list(levels), dtype=torch.float64))
+    return found
 
 
 def between(known: Tensor, at: Sequence[float], levels: Sequence[float]) -> Tensor:
@@ -95,7 +99,8 @@ def between(known: Tensor, at: Sequence[float], levels: Sequence[float]) -> Tens
     right = torch.searchsorted(have, want).clamp(1, len(have) - 1)
     share = ((want - have[right - 1]) / (have[right] - have[right - 1])).to(known.dtype).to(known.device)
     lower, upper = known[..., right - 1], known[..., right]
-    return lower + share * (upper - lower)
+    found: Tensor = lower + share * (upper - lower)
+    return found
 
 
 class Normal:
@@ -108,13 +113,16 @@ class Normal:
         return base + raw[..., 0], F.softplus(raw[..., 1] - 0.5) + _SMALL
 
     def loss(self, raw: Tensor, base: Tensor, target: Tensor, scale: Tensor) -> Tensor:
+        """See :class:`Output`."""
         mean, spread = self._parts(raw, base)
         return 0.5 * ((target - mean) / spread).square() + spread.log() + 0.5 * math.log(2 * math.pi)
 
     def mean(self, raw: Tensor, base: Tensor, scale: Tensor) -> Tensor:
+        """See :class:`Output`."""
         return self._parts(raw, base)[0]
 
     def quantiles(self, raw: Tensor, base: Tensor, scale: Tensor, levels: Sequence[float]) -> Tensor:
+        """See :class:`Output`."""
         mean, spread = self._parts(raw, base)
         return mean.unsqueeze(-1) + spread.unsqueeze(-1) * normal_scores(levels).to(raw)
 
@@ -129,15 +137,18 @@ class StudentT:
         return base + raw[..., 0], F.softplus(raw[..., 1] - 0.5) + _SMALL, 2.1 + F.softplus(raw[..., 2] + 3)
 
     def loss(self, raw: Tensor, base: Tensor, target: Tensor, scale: Tensor) -> Tensor:
+        """See :class:`Output`."""
         mean, spread, freedom = self._parts(raw, base)
         distance = ((target - mean) / spread).square()
         normaliser = torch.lgamma((freedom + 1) / 2) - torch.lgamma(freedom / 2) - 0.5 * (freedom * math.pi).log()
         return spread.log() - normaliser + (freedom + 1) / 2 * torch.log1p(distance / freedom)
 
     def mean(self, raw: Tensor, base: Tensor, scale: Tensor) -> Tensor:
+        """See :class:`Output`."""
         return self._parts(raw, base)[0]
 
     def quantiles(self, raw: Tensor, base: Tensor, scale: Tensor, levels: Sequence[float]) -> Tensor:
+        """See :class:`Output`."""
         from scipy.special import stdtrit  # half a second, and only here
 
         mean, spread, freedom = self._parts(raw, base)
@@ -146,7 +157,7 @@ class StudentT:
 
 
 class NegativeBinomial:
-    """Counts y with mean m and variance m + m^2 / r, by the likelihood; windows are divided by their scale, not shifted.
+    """Counts y with mean m and variance m + m^2 / r, by the likelihood; windows are only divided by their scale.
 
     Reference:
         Salinas et al. 2020, DeepAR, arXiv:1704.04110.
@@ -160,6 +171,7 @@ class NegativeBinomial:
         return mean, F.softplus(raw[..., 1] + 1) + _SMALL
 
     def loss(self, raw: Tensor, base: Tensor, target: Tensor, scale: Tensor) -> Tensor:
+        """See :class:`Output`."""
         mean, shape = self._parts(raw, base, scale)
         counts = (target * scale).round()
         ways = torch.lgamma(counts + shape) - torch.lgamma(shape) - torch.lgamma(counts + 1)
@@ -167,9 +179,11 @@ class NegativeBinomial:
         return -(ways + shape * (shape.log() - total) + counts * (mean.log() - total))
 
     def mean(self, raw: Tensor, base: Tensor, scale: Tensor) -> Tensor:
+        """See :class:`Output`."""
         return self._parts(raw, base, scale)[0] / scale
 
     def quantiles(self, raw: Tensor, base: Tensor, scale: Tensor, levels: Sequence[float]) -> Tensor:
+        """See :class:`Output`."""
         from scipy.special import nbdtrik  # half a second, and only here
 
         mean, shape = (part.detach().cpu().double().numpy()[..., None] for part in self._parts(raw, base, scale))

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..storage import store
 from .frequency import Frequency, Whole
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,7 @@ class Panel:
     future_offsets: Whole  # (S + 1,)
     static: NDArray[Any]  # (S, K) covariates of a series
     zone: str = ""  # what follows each time, such as Z or +01:00
+    dated: bool = True  # whether the starts are dates; otherwise only the length of a step is known
 
     def __len__(self) -> int:
         return len(self.names)
@@ -44,7 +44,7 @@ class Panel:
     def times(self, index: int, begin: int, end: int) -> NDArray[Any]:
         """The times of steps begin ... end - 1 of a series; their numbers from 0 where no time is told."""
         numbers = np.arange(begin, end, dtype=np.int64)
-        if self.frequency is None:
+        if self.frequency is None or not self.dated:
             return numbers
         return self.frequency.times(numbers + self.starts[index], int(self.phases[index]))
 
@@ -60,25 +60,37 @@ def panel_of(
     future: Sequence[NDArray[Any]] | None = None,
     static: NDArray[Any] | None = None,
     zone: str = "",
+    dated: bool = True,
 ) -> Panel:
-    """A panel of arrays: a target (n,) each, past covariates (n, P), future ones (m, F) with m at least n."""
+    """A panel of arrays: a target (n,) each, past covariates (n, P), future ones (m, F) with m at least n.
+
+    What does not fit in memory is mapped from a temporary file.
+    """
     count = len(series)
     lengths = np.array([len(values) for values in series], dtype=np.int64)
     empty = [np.zeros((length, 0)) for length in lengths]
     future = empty if future is None else future
     return Panel(
         tuple(names) if names is not None else tuple(str(index + 1) for index in range(count)),
-        np.concatenate(series) if count else np.zeros(0),
+        store(np.asarray(values, dtype=np.float64) for values in series).values if count else np.zeros(0),
         _offsets(lengths),
         np.zeros(count, dtype=np.int64) if starts is None else np.asarray(starts, dtype=np.int64),
         np.zeros(count, dtype=np.int64) if phases is None else np.asarray(phases, dtype=np.int64),
         frequency,
-        np.concatenate(empty if past is None else past) if count else np.zeros((0, 0)),
-        np.concatenate(future) if count else np.zeros((0, 0)),
+        _joined(empty if past is None else past),
+        _joined(future),
         _offsets(np.array([len(rows) for rows in future], dtype=np.int64)),
         np.zeros((count, 0)) if static is None else static,
         zone,
+        dated,
     )
+
+
+def _joined(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    width = rows[0].shape[1] if rows else 0
+    if not width:
+        return np.zeros((sum(map(len, rows)), 0))
+    return store(np.asarray(part, dtype=np.float64) for part in rows).values
 
 
 def _offsets(lengths: Whole) -> Whole:

@@ -1,13 +1,16 @@
 """What is settled before training, from the training data, and kept in the run folder: sizes, scales, seasons."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .frequency import Frequency
+
 Floats = NDArray[np.float64]
+
+_COVARIATES = ("past", "future", "static")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,13 @@ class Preparation:
     future: Standard = Standard()
     static: Standard = Standard()
 
+    @classmethod
+    def from_saved(cls, saved: dict[str, Any]) -> "Preparation":
+        """From what ``dataclasses.asdict`` made, as JSON keeps it."""
+        rows = {name: {key: tuple(values) for key, values in saved[name].items()} for name in _COVARIATES}
+        standards = {name: Standard(**row) for name, row in rows.items()}
+        return cls(**{**saved, **standards, "seasons": tuple(saved["seasons"])})
+
     def bent(self, values: NDArray[Any]) -> Floats:
         """Targets in their own units, transformed."""
         return np.asarray(np.log(values) if self.transform == "log" else values, dtype=np.float64)
@@ -74,6 +84,12 @@ class Preparation:
         """What scaling takes away, of no unit: the level over the scale, squeezed; (B, 1)."""
         return np.arcsinh(location / scale)[:, None] / 4
 
+    def dates(self, frequency: Frequency | None) -> int:
+        """Features of the calendar."""
+        if frequency is None or not self.calendar:
+            return 0
+        return int(frequency.calendar(np.zeros(1, dtype=np.int64), year=self.year).shape[1])
+
     def past_size(self, dates: int) -> int:
         """Features of the past besides the target, with so many of the calendar."""
         return dates + len(self.past.mean) + len(self.future.mean) + len(self.static.mean) + 1
@@ -81,9 +97,3 @@ class Preparation:
     def ahead_size(self, dates: int) -> int:
         """Features of the steps ahead, with so many of the calendar."""
         return dates + len(self.future.mean) + len(self.static.mean) + 1
-
-
-def lags_of(seasons: Sequence[int], context: int) -> tuple[int, ...]:
-    """The seasons that a window of so many steps holds; its last value where there is none."""
-    found = tuple(season for season in seasons if season <= context)
-    return found or (1,)

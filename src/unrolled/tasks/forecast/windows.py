@@ -43,8 +43,8 @@ class Cutter:
     def __init__(self, panel: Panel, preparation: Preparation):
         self.panel, self.preparation = panel, preparation
         self._calendar: NDArray[np.float32] | None = None
-        self._first = 0
-        if panel.frequency is not None and preparation.calendar and len(panel):
+        self._first = self._last = 0
+        if panel.frequency is not None and panel.dated and preparation.calendar and len(panel):
             last = int((panel.starts + panel.lengths).max()) + 4 * preparation.horizon + 1
             self._first = int(panel.starts.min()) - preparation.context
             if last - self._first <= _TABLE:
@@ -59,7 +59,7 @@ class Cutter:
         """The calendar's features of steps (T, B): (T, B, K)."""
         if self.panel.frequency is None or not self.preparation.calendar:
             return np.zeros((*numbers.shape, 0), dtype=np.float32)
-        if self._calendar is not None and numbers.max() < self._last:
+        if self._calendar is not None and self._first <= numbers.min() and numbers.max() < self._last:
             return self._calendar[numbers - self._first]
         return self._told(numbers.ravel()).reshape(*numbers.shape, -1)
 
