@@ -217,10 +217,13 @@ def _shown(time: Any) -> str:
     return str(time).removesuffix("T00:00:00").replace("T", " ")
 
 
-def static_words(table: Table) -> dict[str, list[str]]:
-    """The words of each static covariate, sorted; none for one that holds numbers only."""
+def static_words(table: Table, kept: dict[str, list[str]] | None = None) -> dict[str, list[str]]:
+    """The words of each static covariate, those that are kept or else sorted; none for one that holds numbers only."""
     found: dict[str, list[str]] = {}
     for name, words in table.words.items():
+        if kept and name in kept:
+            found[name] = kept[name]
+            continue
         try:
             [float(word) for word in words]
             found[name] = []

@@ -118,6 +118,8 @@ def forecast(
     window, scale = batch.window.to(device), batch.scale.float().to(device)
     raw, base = network(window)
     quantiles = batch.own_units(output.quantiles(raw, base, scale, levels).cpu())
+    if output.counts:  # whole numbers, but for what float32 has lost of them
+        quantiles = quantiles.round()
     if batch.transform == "none":
         mean = batch.own_units(output.mean(raw, base, scale).cpu())
     else:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ...core import DataError, InputError
 from .options import DataOptions
-from .times import is_time
+from .times import TimeProblem, is_time, parse_times
 
 _TIME = ("timestamp", "datetime", "date", "time", "ds", "month", "week", "day", "quarter", "year", "hour")
 _ID = ("unique_id", "item_id", "series_id", "series", "id", "symbol", "item", "store", "name", "sensor")
@@ -147,8 +147,16 @@ def _guess_id(free: Sequence[str], cells: dict[str, list[str]], times: Sequence[
             if column.lower() == known:
                 return column
     texts = [column for column in free if not all(map(is_number, cells[column]))]
-    again = len(set(times)) < len(times)  # a time twice: several series
-    return texts[0] if len(texts) == 1 and again else None
+    return texts[0] if len(texts) == 1 and _of_several(times) else None
+
+
+def _of_several(times: Sequence[str]) -> bool:
+    """Whether times do not rise all along, as those of several series."""
+    try:
+        found, _ = parse_times(times)
+    except TimeProblem:
+        return False
+    return bool((found[1:] <= found[:-1]).any())
 
 
 def _targets(

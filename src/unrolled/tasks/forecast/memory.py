@@ -42,7 +42,7 @@ def source_in_memory(data: Any, options: DataOptions, columns: dict[str, Any] | 
     if layout.kind == "m4":
         raise InputError("X: expected a row a time, got a table with a series a row; give the arrays of a list.")
     table = _table(frame, layout)
-    words = (columns or {}).get("words") or static_words(table)
+    words = static_words(table, (columns or {}).get("words"))
     return Source(panel_from_table(table, options, words), columns_of(layout, words), layout.said())
 
 
@@ -74,7 +74,9 @@ def _arrays(data: Any) -> list[NDArray[np.float64]] | None:
 
 
 def _is_numbers(part: Any) -> bool:
-    return isinstance(part, list | tuple | np.ndarray) and np.asarray(part).ndim == 1
+    if isinstance(part, list | tuple):
+        return bool(part) and all(isinstance(value, int | float) for value in part)
+    return isinstance(part, np.ndarray) and part.ndim == 1 and np.issubdtype(part.dtype, np.number)
 
 
 def _array(part: Any) -> NDArray[np.float64]:

@@ -1,7 +1,6 @@
 """A trained forecaster: it forecasts, and it is measured beside simple rules."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +75,8 @@ class ForecastRun:
             panel = read_source([Path(path) for path in data], options, self.kept.columns).panel
         else:
             panel = source_in_memory(data, options, self.kept.columns).panel
-        if panel.frequency is None and self.frequency is not None:
-            panel = replace(panel, frequency=self.frequency)
+        if self.preparation.calendar and not panel.dated:
+            raise DataError("expected a table with times, as the run was made with, got series without; see --time.")
         check_alike(panel, self.preparation)
         if self.preparation.transform == "log" and not all_positive(panel):
             check_positive(panel)

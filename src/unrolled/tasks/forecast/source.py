@@ -44,7 +44,7 @@ def read_source(paths: Sequence[Path], options: DataOptions, columns: dict[str, 
     if layout.kind == "m4":
         return Source(read_m4(list(paths), options), {"kind": "m4"}, layout.said())
     table = read_table(paths, layout)
-    words = (columns or {}).get("words") or static_words(table)
+    words = static_words(table, (columns or {}).get("words"))
     return Source(panel_from_table(table, options, words), columns_of(layout, words), layout.said())
 
 
