@@ -41,7 +41,8 @@ def test_a_long_table_of_pandas_with_words():
 
 def test_times_with_a_zone():
     pandas = pytest.importorskip("pandas")
-    table = pandas.DataFrame({"t": pandas.date_range("2024-01-01", periods=60, freq="h", tz="UTC"), "y": np.arange(60.0)})
+    hours = pandas.date_range("2024-01-01", periods=60, freq="h", tz="UTC")
+    table = pandas.DataFrame({"t": hours, "y": np.arange(60.0)})
     assert Forecaster(**SMALL).fit(table).predict().times(0)[0] == "2024-01-03 12:00:00Z"
 
 

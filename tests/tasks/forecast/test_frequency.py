@@ -41,7 +41,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("times", "expected"), CASES, ids=lambda value: str(value) if isinstance(value, Frequency) else "")
+@pytest.mark.parametrize(("times", "expected"), CASES)
 def test_a_frequency_is_found_and_its_steps_go_there_and_back(times, expected):
     found = infer_frequency(times)
     assert found == expected
@@ -117,9 +117,10 @@ def test_the_calendar_of_months_comes_again_with_the_year():
 
 
 def test_times_as_people_write_them():
-    found, zone = parse_times(["2024-01-31", "2024-1-5", "2024/02/01", "2024-03", "2024", "2024Q2", "Jan 31 2024", "20240131"])
-    expected = ["2024-01-31", "2024-01-05", "2024-02-01", "2024-03-01", "2024-01-01", "2024-04-01", "2024-01-31"]
-    assert found.astype("datetime64[D]").astype(str).tolist()[:-1] == expected
+    cells = ["2024-01-31", "2024-1-5", "2024/02/01", "2024-03", "2024", "2024Q2", "Jan 31 2024", "20240131"]
+    found, zone = parse_times(cells)
+    expected = ["01-31", "01-05", "02-01", "03-01", "01-01", "04-01", "01-31", "01-31"]
+    assert found.astype("datetime64[D]").astype(str).tolist() == [f"2024-{day}" for day in expected]
     assert zone == ""
 
 

@@ -175,7 +175,8 @@ def test_what_comes_later_does_not_change_a_forecast(sales, tmp_path):
 def test_an_unknown_series_is_forecast(sales, tmp_path):
     run = forecast.train([sales], tmp_path / "run", options(COLUMNS))
     new = tmp_path / "new.csv"
-    new.write_text("\n".join(row.replace("north", "west") for row in sales.read_text().splitlines() if "south" not in row))
+    rows = [row for row in sales.read_text().splitlines() if "south" not in row]
+    new.write_text("\n".join(rows).replace("north", "west"))
     found = forecast.load(run.folder).predict(new, horizon=2)
     assert found.panel.names == ("west",)
     assert found.times(0) == ["2024-03-31", "2024-04-01"]
@@ -193,8 +194,11 @@ def test_a_file_for_validation_goes_on_from_the_training_data(tmp_path):
 
 def test_the_logarithm_is_taken_where_validation_prefers_it(tmp_path):
     months = np.arange(120)
-    values = 100 * 1.02**months * (1.5 + np.sin(2 * np.pi * months / 12)) * np.exp(
-        0.02 * np.random.default_rng(0).normal(size=120)
+    values = (
+        100
+        * 1.02**months
+        * (1.5 + np.sin(2 * np.pi * months / 12))
+        * np.exp(0.02 * np.random.default_rng(0).normal(size=120))
     )
     path = tmp_path / "grows.csv"
     path.write_text("y\n" + "\n".join(f"{value:.3f}" for value in values) + "\n")

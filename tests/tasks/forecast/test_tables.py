@@ -14,7 +14,8 @@ def lines(*rows):
 
 
 def test_a_long_table_with_its_series_mixed(read, daily):
-    rows = [f"{a},x\n{b},y" for a, b in zip(daily(5, lambda t: t), daily(5, lambda t: 10 + t, first="2024-02-01"), strict=True)]
+    pairs = zip(daily(5, lambda t: t), daily(5, lambda t: 10 + t, first="2024-02-01"), strict=True)
+    rows = [f"{one},x\n{other},y" for one, other in pairs]
     panel, said = read(lines("date,sales,shop", *rows))
     assert panel.names == ("x", "y")
     assert panel.series(0).tolist() == [0, 1, 2, 3, 4]
@@ -65,17 +66,20 @@ def test_m4_with_a_hole(tmp_path, hole, message):
         read_source([tmp_path / "train.csv"], DataOptions())
 
 
-@pytest.mark.parametrize(("fill", "filled"), [("forward", [1, 1, 1, 4]), ("linear", [1, 2, 3, 4]), ("zero", [1, 0, 0, 4])])
+FILLED = {"forward": [1, 1, 1, 4], "linear": [1, 2, 3, 4], "zero": [1, 0, 0, 4]}
+
+
+@pytest.mark.parametrize("fill", FILLED)
 @pytest.mark.parametrize("hole", ["2024-01-02,\n2024-01-03,NA\n", "2024-01-03,null\n", ""])
-def test_holes_are_filled(read, fill, filled, hole):
+def test_holes_are_filled(read, fill, hole):
     rows = f"date,y\n2024-01-01,1\n{hole}2024-01-04,4\n2024-01-05,5\n"
     panel, _ = read(rows, fill=fill, frequency="daily")
-    assert panel.series(0).tolist() == [*filled, 5]
+    assert panel.series(0).tolist() == [*FILLED[fill], 5]
 
 
 def test_a_hole_at_the_beginning(read):
     rows = "date,y\n2024-01-01,\n2024-01-02,2\n2024-01-03,3\n"
-    with pytest.raises(DataError, match="table.csv:2: .* at the beginning of the series; use --fill zero"):
+    with pytest.raises(DataError, match=r"table.csv:2: .* at the beginning of the series; use --fill zero"):
         read(rows, fill="forward")
     assert read(rows, fill="linear")[0].series(0).tolist() == [2, 2, 3]
     assert read(rows, fill="zero")[0].series(0).tolist() == [0, 2, 3]
@@ -113,8 +117,8 @@ def test_static_covariates_of_words_and_numbers(read, daily):
     new = lines("date,y,shop,size,town", *shop("d", 2, "Lima"))
     kept = {"kind": "long", "words": {"size": [], "town": ["Oslo", "Rome"]}}
     assert read(new, kept, id="shop", target="y", static_covariates="size,town")[0].static.tolist() == [[2, 0, 0]]
-    with pytest.raises(DataError, match="table.csv:6, series a: column 'town': expected one value in a whole series"):
-        moved = lines("date,y,shop,town", *(f"{row},a,Rome" for row in daily(4, lambda t: t)), "2024-01-05,4,a,Oslo")
+    moved = lines("date,y,shop,town", *(f"{row},a,Rome" for row in daily(4, lambda t: t)), "2024-01-05,4,a,Oslo")
+    with pytest.raises(DataError, match=r"table.csv:6, series a: column 'town': expected one value in a whole series"):
         read(moved, id="shop", target="y", static_covariates="town")
 
 

@@ -65,9 +65,8 @@ def test_before_a_series_begins_nothing_is_valid_and_after_it_ends_nothing_is_kn
 def test_covariates_stand_at_their_steps():
     steps = np.arange(30.0)[:, None]
     panel = ramp(past=[steps, steps + 0.5], future=[np.arange(40.0)[:, None]] * 2, static=np.array([[1.0], [2.0]]))
-    prepared = Preparation(
-        8, 4, (), calendar=False, past=Standard((0.0,), (1.0,)), future=Standard((0.0,), (2.0,)), static=Standard((1.5,), (0.5,))
-    )
+    past, future, static = Standard((0.0,), (1.0,)), Standard((0.0,), (2.0,)), Standard((1.5,), (0.5,))
+    prepared = Preparation(8, 4, (), calendar=False, past=past, future=future, static=static)
     window = Cutter(panel, prepared).cut(at(0, 1), at(10, 30), 6).window
     assert window.past[:, 0, 0].tolist() == list(range(2, 10))
     assert window.past[:, 1, 0].tolist() == [22.5 + step for step in range(8)]
@@ -86,7 +85,8 @@ def test_the_calendar_of_a_window_is_that_of_its_times():
     expected = frequency.calendar(np.arange(5012, 5016), year=False)
     np.testing.assert_array_equal(window.ahead[:, 0, : expected.shape[1]], expected)
     far = Cutter(panel, prepared).cut(at(1), at(12), 4000).window  # beyond the table that is kept ready
-    np.testing.assert_array_equal(far.ahead[-1, 0, : expected.shape[1]], frequency.calendar(at(5012 + 3999), year=False)[0])
+    last = frequency.calendar(at(5012 + 3999), year=False)
+    np.testing.assert_array_equal(far.ahead[-1:, 0, : expected.shape[1]], last)
 
 
 def test_origins_are_all_windows_once():

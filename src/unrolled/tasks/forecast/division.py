@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ...core import DataError, InputError
 from .frequency import Whole
-from .options import DataOptions, ForecastOptions, parse_seasons
+from .options import DataOptions, ForecastOptions, ModelOptions, parse_seasons
 from .panel import Panel
 from .preparation import Preparation, Standard
 
@@ -134,6 +134,7 @@ def prepare(panel: Panel, options: ForecastOptions, held_out: Whole | None = Non
         scaling="mean-absolute" if counts else options.model.scaling,
         transform="log" if options.model.transform == "log" else "none",
         counts=counts,
+        emphasis=emphasis_of(options.model, options.model.transform),
         calendar=options.model.calendar and panel.frequency is not None and panel.dated,
         year=_years(panel) >= 2,
         past=Standard.of(panel.past[rows] if panel.past.shape[1] else panel.past),
@@ -143,6 +144,11 @@ def prepare(panel: Panel, options: ForecastOptions, held_out: Whole | None = Non
     if prepared.transform == "log":
         check_positive(panel)
     return prepared, division
+
+
+def emphasis_of(model: ModelOptions, transform: str) -> str:
+    """What a window counts in the loss: on a logarithmic scale, what it is divided by is its relative change."""
+    return ("scale" if transform == "log" else "equal") if model.emphasis == "auto" else model.emphasis
 
 
 def all_positive(panel: Panel) -> bool:

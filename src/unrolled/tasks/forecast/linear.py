@@ -1,6 +1,6 @@
 """The linear model of a window, in closed form: a baseline, and where the network's linear path begins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -35,6 +35,13 @@ class Linear:
         return cls(torch.zeros(shape), torch.zeros(shape[0]), np.zeros(shape[0]))
 
 
+def with_typical(panel: Panel, prepared: Preparation, division: Division) -> Preparation:
+    """The same, knowing what a training window is divided by on average."""
+    learnt, _ = division.origins(prepared)
+    scale = Cutter(panel, prepared).cut(*learnt.spread(_HELD), 1).scale
+    return replace(prepared, typical=float(scale.mean()))
+
+
 def fit_linear(panel: Panel, prepared: Preparation, division: Division) -> Linear:
     """The linear model with the least squared error over the windows of training, with a penalty.
 
@@ -47,20 +54,22 @@ def fit_linear(panel: Panel, prepared: Preparation, division: Division) -> Linea
     products = torch.zeros(context + 1, context + 1, dtype=torch.float64)
     towards = torch.zeros(context + 1, horizon, dtype=torch.float64)
     squares = torch.zeros(horizon, dtype=torch.float64)
+    total = 0.0
     series, origins = learnt.spread(_MOST)
     for begin in range(0, len(series), _AT_ONCE):
         part = slice(begin, begin + _AT_ONCE)
         batch = cutter.cut(series[part], origins[part], horizon)
         history = torch.cat([batch.window.history, torch.ones(1, len(series[part]))]).double()
-        target = batch.target.double()
-        products += history @ history.t()
-        towards += history @ target.t()
-        squares += target.square().sum(1)
-    penalties = torch.full((context + 1,), _PENALTY * len(series), dtype=torch.float64)
-    penalties[-1] = 1e-6 * len(series)
+        target, weight = batch.target.double(), batch.weight.double().square()
+        products += history * weight @ history.t()
+        towards += history * weight @ target.t()
+        squares += (weight * target.square()).sum(1)
+        total += float(weight.sum())
+    penalties = torch.full((context + 1,), _PENALTY * total, dtype=torch.float64)
+    penalties[-1] = 1e-6 * total
     weights = torch.linalg.solve(products + torch.diag(penalties), towards)
     left = squares - 2 * (weights * towards).sum(0) + (weights * (products @ weights)).sum(0)
-    spread = (left / len(series)).clamp(min=1e-8).sqrt().numpy()
+    spread = (left / total).clamp(min=1e-8).sqrt().numpy()
     found = Linear(weights[:-1].t().float().contiguous(), weights[-1].float().contiguous(), spread)
     return Linear(found.weight, found.bias, spread, _error(cutter, found, *held_out.spread(_HELD)))
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...core import DataError, InputError
 from .assemble import panel_from_table, static_words
 from .frequency import parse_frequency
-from .layout import find_layout
+from .layout import Layout, find_layout
 from .options import DataOptions
 from .panel import Panel, panel_of
 from .source import Source, columns_of, with_columns
@@ -31,11 +31,13 @@ def source_in_memory(data: Any, options: DataOptions, columns: dict[str, Any] | 
     arrays = _arrays(data)
     if arrays is not None:
         frequency = None if options.frequency is None else parse_frequency(options.frequency)
-        return Source(panel_of(arrays, frequency=frequency, dated=False), {"kind": "plain", "words": {}}, "series in memory")
+        return Source(
+            panel_of(arrays, frequency=frequency, dated=False), {"kind": "plain", "words": {}}, "series in memory"
+        )
     options = with_columns(options, columns or {})
-    frame = _frame(data)
-    names = [str(name) for name in frame.columns]
-    sample = list(zip(*(_cells(frame[name].head(_SAMPLE)) for name in frame.columns), strict=True))
+    frame = _columns(data)
+    names = list(frame)
+    sample = list(zip(*(_cells(column[:_SAMPLE]) for column in frame.values()), strict=True))
     if not sample:
         raise DataError("X: expected rows of values, got an empty table.")
     layout = find_layout("X", names, sample, options)
@@ -83,24 +85,40 @@ def _array(part: Any) -> NDArray[np.float64]:
     return np.ascontiguousarray(part, dtype=np.float64)
 
 
-def _frame(data: Any) -> Any:
+def _columns(data: Any) -> dict[str, Any]:
+    """The columns of a table by name: arrays of numbers, or lists."""
+    if isinstance(data, dict):
+        made = {str(name): column if isinstance(column, np.ndarray) else list(column) for name, column in data.items()}
+        lengths = {name: len(column) for name, column in made.items()}
+        if len(set(lengths.values())) > 1:
+            raise DataError(f"X: expected columns of one length, got {lengths}.")
+        return made
     import narwhals
 
     try:
-        return narwhals.from_native(data, eager_only=True)
+        frame: Any = narwhals.from_native(data, eager_only=True)
     except TypeError as error:
         raise InputError(
-            f"X: expected a table (pandas, polars, pyarrow, ...), an array, or a list of arrays, got "
-            f"{type(data).__name__}."
+            "X: expected a table (a dict of columns, or one of pandas, polars, pyarrow, ...), an array, or a list of "
+            f"arrays, got {type(data).__name__}."
         ) from error
+    found: dict[str, Any] = {}
+    for name in frame.columns:
+        column = frame[name]
+        numeric = column.dtype.is_numeric()
+        found[str(name)] = column.cast(narwhals.Float64).to_numpy() if numeric else column.to_list()
+    return found
 
 
 def _cells(column: Any) -> list[str]:
-    return ["" if value is None or value != value else str(value) for value in column.to_list()]
+    """A column as text, a missing value as an empty cell."""
+    if isinstance(column, np.ndarray) and np.issubdtype(column.dtype, np.datetime64):
+        return ["" if np.isnat(value) else str(value.astype("datetime64[s]")) for value in column]
+    return ["" if value is None or value != value else str(value) for value in column]
 
 
-def _table(frame: Any, layout: Any) -> Table:
-    lines = list(range(len(frame)))
+def _table(frame: dict[str, Any], layout: Layout) -> Table:
+    lines = list(range(len(next(iter(frame.values())))))
     codes: dict[str, dict[str, int]] = {}
     made: list[Any] = [lines, np.zeros(len(lines))]
     kinds: tuple[str, ...] = (LINE, FILE)
@@ -129,18 +147,12 @@ def _table(frame: Any, layout: Any) -> Table:
 
 
 def _numbers(column: Any, lines: Sequence[int], name: str) -> NDArray[np.float64]:
-    if column.dtype.is_numeric():
-        values = np.asarray(column.cast(_float64()).to_numpy(), dtype=np.float64)
-        wrong = np.flatnonzero(np.isinf(values))
-        if len(wrong):
-            raise DataError(
-                f"X: row {int(wrong[0])}: column {name!r}: expected a finite number, got {values[wrong[0]]}."
-            )
-        return values
-    return numbers(_cells(column), lines, "X", name)
-
-
-def _float64() -> Any:
-    import narwhals
-
-    return narwhals.Float64
+    if not (isinstance(column, np.ndarray) and np.issubdtype(column.dtype, np.number)):
+        return numbers(_cells(column), lines, "X", name)
+    values = np.asarray(column, dtype=np.float64)
+    wrong = np.flatnonzero(np.isinf(values))
+    if len(wrong):
+        raise DataError(
+            f"X: row {int(wrong[0])}: column {name!r}: expected a finite number, got {values[wrong[0]]}; mend it."
+        )
+    return values

@@ -79,6 +79,11 @@ class ModelOptions(shared.ModelOptions):
     scaling: Literal["standard", "mean-absolute", "seasonal", "none"] = Field(
         "standard", description="What a window is divided by after its mean is taken away; by itself, and undone."
     )
+    emphasis: Literal["auto", "equal", "scale"] = Field(
+        "auto",
+        description="What a window counts in the loss: as much as any other, or by what it is divided by; auto: scale "
+        "where the logarithm is taken, else equal.",
+    )
     transform: Literal["auto", "none", "log"] = Field(
         "auto", description="Taken of the values first; auto: log where all are positive and validation prefers it."
     )

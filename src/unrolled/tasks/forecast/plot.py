@@ -21,13 +21,14 @@ def check_plot(path: Path) -> None:
         raise InputError(f"--plot: expected a folder that is there, got {path.parent}.")
 
 
-def plot_forecasts(path: Path, forecasts: Forecasts, most: int = _MOST) -> None:
+def plot_forecasts(path: str | Path, forecasts: Forecasts, most: int = _MOST) -> None:
     """Draw the first series' forecasts into an SVG file.
 
     Raises:
         InputError: the file has another ending.
         OSError: it cannot be written.
     """
+    path = Path(path)
     check_plot(path)
     from matplotlib.backends.backend_svg import FigureCanvasSVG  # half a second: only where it is needed
     from matplotlib.figure import Figure

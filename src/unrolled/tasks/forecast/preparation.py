@@ -43,6 +43,8 @@ class Preparation:
     scaling: str = "standard"
     transform: str = "none"  # or "log", before all else
     counts: bool = False  # scaled, but not shifted
+    emphasis: str = "equal"  # or "scale": what a window counts in the loss
+    typical: float = 1.0  # scale of a training window, in units of which it counts then
     calendar: bool = True
     year: bool = True
     past: Standard = Standard()
@@ -79,6 +81,10 @@ class Preparation:
         least = 1e-3 * size  # a constant but for a trifle is a constant
         scale = np.where(scale > least, scale, np.where(size > 0, np.maximum(least, 1e-300), 1.0))
         return (np.zeros_like(mean) if self.counts else mean), scale
+
+    def weights(self, scale: Floats) -> Floats:
+        """What windows of these scales (B,) count in the loss."""
+        return scale / self.typical if self.emphasis == "scale" else np.ones_like(scale)
 
     def level(self, location: Floats, scale: Floats) -> Floats:
         """What scaling takes away, of no unit: the level over the scale, squeezed; (B, 1)."""

@@ -70,6 +70,7 @@ class ForecastProblem:
         device = next(self.network.parameters()).device
         raw, base = self.network(batch.window.to(device))
         losses = self.output.loss(raw, base, batch.target.to(device), batch.scale.float().to(device))
+        losses = losses * batch.weight.to(device)
         return losses.mean(), len(batch.window.history) * losses.shape[1] + losses.numel()
 
     def figures(self, loss: float) -> dict[str, float]:

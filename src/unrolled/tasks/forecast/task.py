@@ -16,10 +16,10 @@ from ..cells import cell_factory, first_step
 from ..reading import hash_of
 from ..running import Training, changed_since, damaged
 from .backtest import naive_errors
-from .division import Division, all_positive, divide, prepare
+from .division import Division, all_positive, divide, emphasis_of, prepare
 from .ends import ends_of
 from .frequency import Frequency, Whole
-from .linear import Linear, fit_linear
+from .linear import Linear, fit_linear, with_typical
 from .memory import source_in_memory
 from .network import ForecastNetwork
 from .options import ForecastOptions
@@ -138,9 +138,13 @@ class ForecastTask(running.Task[ForecastOptions, ForecastData]):
             division = divide(found.panel, options.data, prepared.horizon, held_out)
         if not new:  # the weights will be those of the checkpoint
             return ForecastData(found, paths, sha256, prepared, division, Linear.none(prepared))
+        if kept is None:
+            prepared = with_typical(found.panel, prepared, division)
         linear = fit_linear(found.panel, prepared, division)
         if kept is None and options.model.transform == "auto" and not prepared.counts and all_positive(found.panel):
-            bent = replace(prepared, transform="log")
+            bent = with_typical(
+                found.panel, replace(prepared, transform="log", emphasis=emphasis_of(options.model, "log")), division
+            )
             other = fit_linear(found.panel, bent, division)
             if other.error < linear.error:
                 prepared, linear = bent, other

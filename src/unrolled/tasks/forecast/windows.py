@@ -23,6 +23,7 @@ class Batch:
     target: Tensor  # (N, B) in units of the scale; NaN after a series' end
     location: Tensor  # (B,) float64, as is the next
     scale: Tensor  # (B,)
+    weight: Tensor  # (B,) what each counts in the loss
     transform: str
 
     def own_units(self, scaled: Tensor) -> Tensor:
@@ -94,7 +95,14 @@ class Cutter:
         window = Window(
             _tensor(scaled), _tensor(past), _tensor(future), None if valid.all() else torch.from_numpy(valid)
         )
-        return Batch(window, _tensor(target), torch.from_numpy(location), torch.from_numpy(scale), prepared.transform)
+        return Batch(
+            window,
+            _tensor(target),
+            torch.from_numpy(location),
+            torch.from_numpy(scale),
+            _tensor(prepared.weights(scale)),
+            prepared.transform,
+        )
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:
