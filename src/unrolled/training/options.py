@@ -28,7 +28,13 @@ class TrainingOptions(Options):
         description="Read the training data this many times (instead of minutes), evaluating after each.",
     )
     optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = Field("adamw", description="The optimizer.")
-    learning_rate: float = Field(0.004, gt=0, le=1e30, description="The highest learning rate.")
+    learning_rate: float = Field(
+        0.004,
+        gt=0,
+        le=1e30,
+        description="The highest learning rate.",
+        json_schema_extra={"tune": {"low": 0.0005, "high": 0.02, "log": True}},
+    )
     schedule: Literal["cosine", "linear", "constant", "exponential"] = Field(
         "cosine",
         description="After the warm-up the learning rate falls to zero along a cosine or a line, stays, or is "
@@ -49,6 +55,19 @@ class TrainingOptions(Options):
         ge=1,
         le=10**12,
         description="Evaluate after this many steps (default: ten times in a run, or with --epochs after each).",
+    )
+    patience: int | None = Field(
+        None,
+        ge=1,
+        le=10**9,
+        description="Stop after so many evaluations in a row without a better one (default: never).",
+    )
+    averaging: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Evaluate and keep a moving average of the weights, with this decay a step (0 = the weights "
+        "themselves).",
     )
     save_every: float = Field(30.0, gt=0, description="Save a checkpoint at least every so many seconds.")
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of the weights, the dropout and the order of the data.")

@@ -5,10 +5,12 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from ...training.options import Options, TrainingOptions
+from ...training.options import Options
+from .. import options as shared
+from ..command import Command
 
 
-class DataOptions(Options):
+class DataOptions(shared.DataOptions):
     """How the text is cut into what a step learns from."""
 
     tokenizer: Literal["characters", "bytes", "bpe", "words"] = Field("characters", description="What a token is.")
@@ -37,12 +39,12 @@ class DataOptions(Options):
         return size
 
 
-class ModelOptions(Options):
+class ModelOptions(shared.ModelOptions):
     """The language model."""
 
-    cell: str = Field("lstm", description="elman, general, gru, jordan, lstm, output-feedback, or path.py:ClassName.")
-    layers: int = Field(1, ge=1, le=1000, description="Recurrent layers.")
-    hidden_size: int = Field(256, ge=1, le=10**6, description="Features of the state of a layer.")
+    hidden_size: int = Field(
+        256, ge=1, le=10**6, description="Features of the state of a layer.", **shared.tuned(choices=[128, 256, 384])
+    )
     embedding_size: int = Field(64, ge=1, le=10**6, description="Features of the vector of a token.")
     initialization: Literal["default", "uniform"] = Field(
         "default", description="How the weights begin: each layer's own way, or all from -range to range."
@@ -50,16 +52,20 @@ class ModelOptions(Options):
     initialization_range: float = Field(
         0.1, gt=0, le=1e6, description="Largest weight at the beginning, of initialization uniform only."
     )
-    dropout: float = Field(0.1, ge=0, lt=1, description="Dropout of embedding, between layers and before the output.")
-    residual: bool = Field(False, description="Add a layer's input to its output where the sizes agree.")
+    dropout: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Dropout of embedding, between layers and before the output.",
+        **shared.tuned(low=0.0, high=0.4),
+    )
 
 
-class TextOptions(Options):
+class TextOptions(shared.TaskOptions):
     """All options of ``unrolled train text``."""
 
     data: DataOptions = DataOptions()
     model: ModelOptions = ModelOptions()
-    training: TrainingOptions = TrainingOptions()
 
 
 class SamplingOptions(Options):
@@ -75,3 +81,29 @@ class SamplingOptions(Options):
     seed: int | None = Field(
         None, ge=0, lt=2**63, description="The same seed writes the same text (default: by chance)."
     )
+
+
+COMMAND = Command(
+    name="text",
+    options=TextOptions,
+    summary="A language model of any text, which can write more of it.",
+    data="Files and folders of UTF-8 text; none: the source of Python's standard library.",
+    help="""Train a language model on any text.
+
+    With no path it learns from modules of Python's own standard library.
+    The run folder holds the options, figures, weights, and a plot of the loss.
+
+    Examples:
+    unrolled train text
+
+    unrolled train text book.txt --minutes 10 --hidden-size 384 --output runs/book
+
+    unrolled train text src/ --tokenizer bpe --cell gru --layers 2
+
+    unrolled train text book.txt --cell my_cell.py:MyCell
+
+    unrolled train text --resume runs/book
+    """,
+    predicting=SamplingOptions,
+    inputs="Files of text, each a prompt to go on from.",
+)
