@@ -80,7 +80,7 @@ def _unreadable(path: Path, error: Exception) -> DataError:
 
 
 def _check_wav_is_whole(path: Path) -> None:
-    """Refuse a WAV whose end is missing: libsndfile reads what is there, but the header says how much there should be."""
+    """Refuse a WAV whose end is missing: its header says how much there should be."""
     with path.open("rb") as file:
         if file.read(4) != b"RIFF":
             return
