@@ -76,6 +76,8 @@ class Encoder:
 
     def series(self, rows: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor]:
         """Standardised numbers (T, B, F), zero after a row's end, and the lengths (B,)."""
+        assert self.mean is not None
+        assert self.deviation is not None
         lengths = torch.tensor([len(row) for row in rows])
         batch = np.zeros((int(lengths.max()), len(rows), self.features), dtype=np.float32)
         for position, row in enumerate(rows):
@@ -105,7 +107,8 @@ class Encoder:
             if (found["kind"] == "text") != (words is not None) or (words is None and moments[0] is None):
                 raise ValueError("it does not say what the input is")
             vocabulary = None if words is None else Vocabulary(tuple(map(str, words)))
-            return cls(found["kind"], tuple(map(str, found["classes"])), vocabulary, *moments, found["sample_rate"])
+            classes = tuple(map(str, found["classes"]))
+            return cls(found["kind"], classes, vocabulary, moments[0], moments[1], found["sample_rate"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{name}: damaged ({error}); restore the file from a copy.") from error
 

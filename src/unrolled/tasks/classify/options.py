@@ -5,44 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from ...training.options import Options, TrainingOptions
-
-FORMATS = ("auto", "table", "labelled-lines", "folder", "manifest", "long", "npz", "ts")
-KINDS = ("text", "series", "audio")
-
-
-class DataOptions(Options):
-    """Where the examples are, and how a sequence is made of each."""
-
-    format: Literal["auto", "table", "labelled-lines", "folder", "manifest", "long", "npz", "ts"] = Field(
-        "auto", description="How examples and labels are stored; docs/classify.md has all."
-    )
-    encoding: str = Field("utf-8", min_length=1, description="Of text files; such as latin-1.")
-    text: str = Field("text", min_length=1, description="The column of the text, of a table.")
-    label: str = Field("label", min_length=1, description="The column of the label.")
-    sequence: str = Field(
-        "id", min_length=1, description="The column that names the sequence of a row, of format long."
-    )
-    time: str = Field("time", min_length=1, description="The column that orders the rows, of format long.")
-    label_pattern: str | None = Field(
-        None, min_length=1, description="Where file names have the label, as in {label}_{speaker}_{index}."
-    )
-    validation: str | None = Field(
-        None, min_length=1, description="A file or folder for validation, in place of --validation-share."
-    )
-    validation_share: float = Field(0.1, gt=0, lt=1, description="Share of each class that is held out for validation.")
-    batch_size: int = Field(32, ge=1, le=10**6, description="Sequences that a step reads side by side.")
-    longest: int = Field(
-        2000, ge=1, le=10**6, description="Words or steps of an example that are read, the first ones."
-    )
-    vocabulary_size: int | None = Field(
-        None, ge=3, le=10**7, description="Words that are known, the most frequent (default: all)."
-    )
-    case: bool = Field(False, description="Tell capital letters from small ones.")
-    sample_rate: int | None = Field(
-        None, ge=1000, le=384000, description="Of recordings, in Hz (default: the lowest of the training files)."
-    )
-    bands: int = Field(40, ge=1, le=256, description="Log-mel bands of a recording.")
-    deltas: int = Field(1, ge=0, le=2, description="Changes over time beside the bands: none, first, second order.")
+from .. import options as shared
 
 
 class AugmentOptions(Options):
@@ -60,24 +23,67 @@ class AugmentOptions(Options):
     mask_count: int = Field(2, ge=1, le=100, description="Masks of each sort, where there are any.")
 
 
-class ModelOptions(Options):
+class DataOptions(shared.DataOptions, AugmentOptions):
+    """Where the examples are, and how a sequence is made of each."""
+
+    format: Literal["auto", "table", "labelled-lines", "folder", "manifest", "long", "npz", "ts"] = Field(
+        "auto", description="How examples and labels are stored; docs/classify.md describes each."
+    )
+    text: str = Field("text", min_length=1, description="The column of the text, in a table.")
+    label: str = Field("label", min_length=1, description="The column of the label.")
+    sequence: str = Field("id", min_length=1, description="The column that says which sequence a row is of.")
+    time: str = Field("time", min_length=1, description="The column that orders the rows of a sequence.")
+    label_pattern: str | None = Field(
+        None, min_length=1, description="Where file names have the label, as in {label}_{speaker}_{index}."
+    )
+    validation_share: float = Field(0.1, gt=0, lt=1, description="Share of each class that is held out for validation.")
+    batch_size: int = Field(
+        32, ge=1, le=10**6, description="Sequences of a step.", json_schema_extra={"tune": {"choices": [16, 32, 64]}}
+    )
+    longest: int = Field(
+        2000, ge=1, le=10**6, description="Words or steps that are read of an example, the first ones."
+    )
+    vocabulary_size: int | None = Field(
+        None, ge=3, le=10**7, description="Words that are known, the most frequent (default: all)."
+    )
+    case: bool = Field(False, description="Tell capital letters from small ones.")
+    sample_rate: int | None = Field(
+        None, ge=1000, le=384000, description="Of recordings, in Hz (default: the lowest of the training files)."
+    )
+    bands: int = Field(40, ge=1, le=256, description="Log-mel bands of a recording.")
+    deltas: int = Field(1, ge=0, le=2, description="Changes over time beside the bands: none, first, second order.")
+
+
+class ModelOptions(shared.ModelOptions):
     """The network."""
 
-    cell: str = Field(
-        "lstm", description="elman, general, gru, jordan, lstm, output-feedback, rnn, or path.py:ClassName."
+    hidden_size: int = Field(
+        64,
+        ge=1,
+        le=10**6,
+        description="Features of the state of a layer.",
+        json_schema_extra={"tune": {"choices": [32, 64, 128, 192]}},
     )
-    layers: int = Field(1, ge=1, le=1000, description="Recurrent layers.")
-    hidden_size: int = Field(64, ge=1, le=10**6, description="Features of the state of a layer.")
+    layers: int = Field(
+        1, ge=1, le=1000, description="Recurrent layers.", json_schema_extra={"tune": {"low": 1, "high": 2}}
+    )
     bidirectional: bool = Field(True, description="Run each layer in both directions.")
     pooling: Literal["last", "mean", "max", "attention"] = Field(
-        "mean", description="How one vector is made of all steps."
+        "mean",
+        description="How one vector is made of all steps.",
+        json_schema_extra={"tune": {"choices": ["last", "mean", "max", "attention"]}},
     )
     embedding_size: int = Field(128, ge=1, le=10**6, description="Features of the vector of a word.")
     subwords: int = Field(
         20_000, ge=0, le=10**8, description="Vectors for parts of words, shared by hashing; 0 = whole words only."
     )
-    dropout: float = Field(0.3, ge=0, lt=1, description="Dropout of the input, between layers and before the output.")
-    residual: bool = Field(False, description="Add a layer's input to its output where the sizes agree.")
+    dropout: float = Field(
+        0.3,
+        ge=0,
+        lt=1,
+        description="Dropout of the input, between layers and before the output.",
+        json_schema_extra={"tune": {"low": 0.0, "high": 0.7}},
+    )
     ensemble: int = Field(
         1, ge=1, le=100, description="Networks that learn side by side, their probabilities averaged."
     )
@@ -86,14 +92,26 @@ class ModelOptions(Options):
 class ClassifyTraining(TrainingOptions):
     """How to train."""
 
-    learning_rate: float = Field(0.002, gt=0, le=1e30, description="The highest learning rate.")
+    learning_rate: float = Field(
+        0.002,
+        gt=0,
+        le=1e30,
+        description="The highest learning rate.",
+        json_schema_extra={"tune": {"low": 3e-4, "high": 1e-2, "log": True}},
+    )
+    averaging: float = Field(
+        0.99,
+        ge=0,
+        lt=1,
+        description="Evaluate and keep a moving average of the weights, with this decay a step (0 = the weights "
+        "themselves).",
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target that all classes have alike.")
 
 
-class ClassifyOptions(Options):
+class ClassifyOptions(shared.TaskOptions):
     """All options of ``unrolled train classify``."""
 
     data: DataOptions = DataOptions()
-    augment: AugmentOptions = AugmentOptions()
     model: ModelOptions = ModelOptions()
     training: ClassifyTraining = ClassifyTraining()

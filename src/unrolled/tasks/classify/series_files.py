@@ -74,7 +74,7 @@ def read_npz(path: Path, part: str = "train") -> Iterator[Series]:
 
 
 def _suffix(path: Path, names: set[str], part: str) -> str:
-    wanted = ("_test",) if part == "test" and "x_test" in names else ("_train", "")
+    wanted: tuple[str, ...] = ("_test",) if part == "test" and "x_test" in names else ("_train", "")
     for suffix in (*wanted, "", "_test"):
         if f"x{suffix}" in names:
             return suffix
@@ -96,7 +96,7 @@ def _array(path: Path, file: Any, name: str, names: set[str]) -> Any:
 
 
 def _name(label: object) -> str:
-    return label.decode(errors="replace") if isinstance(label, bytes) else str(label)
+    return str(label, errors="replace") if isinstance(label, bytes) else str(label)
 
 
 def finite(values: Any, place: str) -> Floats:
