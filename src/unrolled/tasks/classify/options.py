@@ -6,6 +6,8 @@ from pydantic import Field
 
 from ...training.options import Options, TrainingOptions
 from .. import options as shared
+from ..command import Command
+from ..options import tuned
 
 
 class AugmentOptions(Options):
@@ -23,7 +25,7 @@ class AugmentOptions(Options):
     mask_count: int = Field(2, ge=1, le=100, description="Masks of each sort, where there are any.")
 
 
-class DataOptions(shared.DataOptions, AugmentOptions):
+class DataOptions(shared.DataOptions):
     """Where the examples are, and how a sequence is made of each."""
 
     format: Literal["auto", "table", "labelled-lines", "folder", "manifest", "long", "npz", "ts"] = Field(
@@ -37,9 +39,7 @@ class DataOptions(shared.DataOptions, AugmentOptions):
         None, min_length=1, description="Where file names have the label, as in {label}_{speaker}_{index}."
     )
     validation_share: float = Field(0.1, gt=0, lt=1, description="Share of each class that is held out for validation.")
-    batch_size: int = Field(
-        32, ge=1, le=10**6, description="Sequences of a step.", json_schema_extra={"tune": {"choices": [16, 32, 64]}}
-    )
+    batch_size: int = Field(32, ge=1, le=10**6, description="Sequences of a step.", **tuned(choices=[16, 32, 64]))
     longest: int = Field(
         2000, ge=1, le=10**6, description="Words or steps that are read of an example, the first ones."
     )
@@ -62,16 +62,13 @@ class ModelOptions(shared.ModelOptions):
         ge=1,
         le=10**6,
         description="Features of the state of a layer.",
-        json_schema_extra={"tune": {"choices": [32, 64, 128, 192]}},
-    )
-    layers: int = Field(
-        1, ge=1, le=1000, description="Recurrent layers.", json_schema_extra={"tune": {"low": 1, "high": 2}}
+        **tuned(choices=[32, 64, 128, 192]),
     )
     bidirectional: bool = Field(True, description="Run each layer in both directions.")
     pooling: Literal["last", "mean", "max", "attention"] = Field(
         "mean",
         description="How one vector is made of all steps.",
-        json_schema_extra={"tune": {"choices": ["last", "mean", "max", "attention"]}},
+        **tuned(choices=["last", "mean", "max", "attention"]),
     )
     embedding_size: int = Field(128, ge=1, le=10**6, description="Features of the vector of a word.")
     subwords: int = Field(
@@ -82,7 +79,7 @@ class ModelOptions(shared.ModelOptions):
         ge=0,
         lt=1,
         description="Dropout of the input, between layers and before the output.",
-        json_schema_extra={"tune": {"low": 0.0, "high": 0.7}},
+        **tuned(low=0.0, high=0.7),
     )
     ensemble: int = Field(
         1, ge=1, le=100, description="Networks that learn side by side, their probabilities averaged."
@@ -97,7 +94,7 @@ class ClassifyTraining(TrainingOptions):
         gt=0,
         le=1e30,
         description="The highest learning rate.",
-        json_schema_extra={"tune": {"low": 3e-4, "high": 1e-2, "log": True}},
+        **tuned(low=3e-4, high=1e-2, log=True),
     )
     averaging: float = Field(
         0.99,
@@ -115,3 +112,73 @@ class ClassifyOptions(shared.TaskOptions):
     data: DataOptions = DataOptions()
     model: ModelOptions = ModelOptions()
     training: ClassifyTraining = ClassifyTraining()
+    augment: AugmentOptions = AugmentOptions()
+
+
+class PredictOptions(Options):
+    """What is predicted for, and how it is written."""
+
+    format: Literal["auto", "table", "labelled-lines", "folder", "manifest", "long", "npz", "ts"] = Field(
+        "auto", description="Of the input: by its name, else as in training."
+    )
+    write: Literal["auto", "table", "csv", "jsonl"] = Field(
+        "auto", description="A table to look at, or CSV or JSONL (auto: by the name of --output, else a table)."
+    )
+    output: str | None = Field(None, min_length=1, description="The file to write (default: on the screen).")
+    explain: bool = Field(False, description="Show which steps spoke for and against the predicted class.")
+    plot: str | None = Field(
+        None, min_length=1, description="With --explain: a picture of the first sequence, .svg, .png or .pdf."
+    )
+
+
+class EvaluateOptions(Options):
+    """What else comes out of a measurement."""
+
+    plot: str | None = Field(
+        None, min_length=1, description="A picture of the confusion matrix to write, .svg, .png or .pdf."
+    )
+
+
+COMMAND = Command(
+    name="classify",
+    options=ClassifyOptions,
+    summary="Say which class a text, a recording or a numeric sequence is of.",
+    data="Tables, folders or arrays of labelled examples; none: scikit-learn's handwritten digits.",
+    help="""Train a classifier of texts, recordings or numeric sequences.
+
+    Texts: a CSV, TSV or JSONL file with the columns text and label.
+    Recordings or texts: a folder with a sub-folder for each class, a folder
+    with --label-pattern, or a CSV file with the columns path and label.
+    Numeric sequences: .npz arrays x and y, .ts files, or a CSV file with the
+    columns id, time, label and any features. With no path it learns
+    handwritten digits, row by row. docs/classify.md has all.
+
+    Examples:
+    unrolled train classify
+
+    unrolled train classify reviews.csv --minutes 5 --output runs/reviews
+
+    unrolled train classify train.tsv --validation dev.tsv --label sentiment
+
+    unrolled train classify spoken/ --label-pattern "{label}_{speaker}_{index}"
+
+    unrolled train classify series.npz --cell gru --layers 2 --pooling last
+
+    unrolled train classify --resume runs/reviews
+    """,
+    predicting=PredictOptions,
+    evaluating=EvaluateOptions,
+    verb="classify",
+    verb_help="""Say which class each example is of, and with what probability.
+
+    Examples:
+    unrolled classify runs/reviews new.csv
+
+    unrolled classify runs/reviews new.txt --explain
+
+    unrolled classify runs/spoken a.wav b.wav --output labels.csv
+
+    unrolled classify runs/curves new.npz --explain --plot why.svg
+    """,
+    inputs="Files as in training, labels not needed; a .txt file with a text on each line; recordings.",
+)
