@@ -72,6 +72,12 @@ class Vocabulary:
         kept = [word for word in kept if word not in (PADDING, UNKNOWN)]
         return cls((PADDING, UNKNOWN, *(kept if size is None else kept[: max(0, size - 2)])))
 
+    @property
+    def positions(self) -> dict[str, int]:
+        """The position of each word."""
+        found: dict[str, int] = self._positions  # type: ignore[attr-defined]
+        return found
+
     def encode(self, words: Sequence[str]) -> list[int]:
         """The position of each word, 1 where it is not known.
 
@@ -79,8 +85,7 @@ class Vocabulary:
             >>> Vocabulary(("<pad>", "<unk>", "a", "rose")).encode(["a", "red", "rose"])
             [2, 1, 3]
         """
-        positions: dict[str, int] = self._positions  # type: ignore[attr-defined]
-        return [positions.get(word, 1) for word in words]
+        return [self.positions.get(word, 1) for word in words]
 
     def __len__(self) -> int:
         return len(self.words)

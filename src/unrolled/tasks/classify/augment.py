@@ -66,7 +66,9 @@ def _taken(x: Tensor, at: Tensor, lengths: Tensor) -> Tensor:
     return found * (torch.arange(len(at))[:, None] < lengths)[..., None]
 
 
-def without_words(ids: Tensor, probability: float, unknown: int = 1) -> Tensor:
-    """Word ids (T, B) of which each is replaced by the unknown word with this probability; padding (0) stays."""
-    dropped = (torch.rand(ids.shape) < probability) & (ids != 0)
-    return ids.masked_fill(dropped, unknown)
+def without_words(words: Tensor, probability: float, unknown: int = 1) -> Tensor:
+    """Words with their parts (T, B, 1 + N), each with this probability replaced by the unknown word without parts."""
+    dropped = torch.rand(words.shape[:2]) < probability
+    nothing = words.new_zeros(words.shape[2])
+    nothing[0] = unknown
+    return torch.where(dropped[..., None], nothing, words)

@@ -3,6 +3,8 @@
 Baselines are fitted on the training examples, kept as JSON, and applied with numpy alone.
 """
 
+import json
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core import CheckpointError
+from .examples import Examples
+
 Floats = NDArray[np.float64]
+MOST_EXAMPLES = 50_000  # that a regression is fitted on
 MOST_PHRASES = 20_000  # of a bag of words, the most frequent
 SUMMARIES = ("mean", "standard deviation", "least", "greatest", "last")
 
@@ -133,8 +139,6 @@ def fit_series(series: Sequence[NDArray[np.floating[Any]]], labels: Sequence[int
 
 def _regress(features: Any, labels: Sequence[int], classes: int) -> tuple[Floats, Floats]:
     """Weights (features, classes) and bias (classes,); of a class without an example the bias is far below."""
-    import warnings
-
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -152,3 +156,49 @@ def _regress(features: Any, labels: Sequence[int], classes: int) -> tuple[Floats
 def most_frequent(labels: Sequence[int], classes: int) -> int:
     """The class with the most examples, the first of several."""
     return int(np.bincount(np.asarray(labels, dtype=np.int64), minlength=classes).argmax())
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Both baselines of a run."""
+
+    frequent: int
+    linear: Linear
+
+    @classmethod
+    def fit(cls, examples: Examples, rows: Sequence[int], targets: Sequence[int], classes: int) -> "Baselines":
+        """On the examples that the network learns from; the regression on at most so many, drawn with a fixed seed."""
+        chosen = list(range(len(rows)))
+        if len(rows) > MOST_EXAMPLES:
+            chosen = sorted(np.random.default_rng(0).permutation(len(rows))[:MOST_EXAMPLES].tolist())
+        picked, labels = [rows[at] for at in chosen], [targets[at] for at in chosen]
+        if examples.kind == "text":
+            linear = fit_words(list(examples.texts(picked)), labels, classes)
+        else:
+            linear = fit_series([examples.rows[row] for row in picked], labels, classes)
+        return cls(most_frequent(targets, classes), linear)
+
+    def predict(self, examples: Examples, rows: Sequence[int]) -> dict[str, NDArray[np.int64]]:
+        """What each says of these rows, by its name."""
+        if examples.kind == "text":
+            linear = self.linear.of_words(examples.texts(rows))
+        else:
+            linear = self.linear.of_series(examples.rows[row] for row in rows)
+        return {self.linear.name: linear, "most frequent class": np.full(len(rows), self.frequent)}
+
+    def to_json(self) -> str:
+        """The text of the file in the run folder."""
+        return json.dumps({"frequent": self.frequent, "linear": self.linear.to_json()}, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, name: str) -> "Baselines":
+        """What :meth:`to_json` gave.
+
+        Raises:
+            CheckpointError: it is not of that form; the file is named.
+        """
+        try:
+            found = json.loads(text)
+            return cls(int(found["frequent"]), Linear.from_json(found["linear"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{name}: damaged ({error}); restore the file from a copy.") from error

@@ -13,7 +13,6 @@ from torch import Tensor
 from ...core import CheckpointError, DataError
 from ..words import Vocabulary
 from .examples import Examples
-from .options import DataOptions
 
 FILE = "encoder.json"
 
@@ -43,12 +42,12 @@ class Encoder:
         examples: Examples,
         rows: Sequence[int],
         classes: tuple[str, ...],
-        data: DataOptions,
+        vocabulary_size: int | None,
         sample_rate: int | None,
     ) -> "Encoder":
         """From the examples that are learnt from."""
         if examples.kind == "text":
-            return cls("text", classes, Vocabulary.learn(examples.texts(rows), size=data.vocabulary_size))
+            return cls("text", classes, Vocabulary.learn(examples.texts(rows), size=vocabulary_size))
         mean, deviation = _moments(examples, rows)
         return cls(examples.kind, classes, None, mean, deviation, sample_rate)
 

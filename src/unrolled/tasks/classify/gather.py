@@ -37,7 +37,7 @@ class _Gathering:
         self.labels: list[str | None] = []
         self.places: list[str] = []
         self.positions: dict[str, int] = {}
-        self.files: list[Path] = []
+        self.files: list[Path] = []  # each of one example: those of a folder or a manifest
 
     def take(self, raw: Raw) -> Raw:
         """Note an example's label and place; all must be of one kind."""
@@ -46,6 +46,8 @@ class _Gathering:
             raise DataError(f"{raw.place}: expected {self.kind} like the examples before it, got {raw.kind}.")
         self.labels.append(raw.label)
         self.places.append(raw.place)
+        if raw.file is not None:
+            self.files.append(raw.file)
         return raw
 
     def limited(self, values: Any) -> Any:
@@ -92,10 +94,11 @@ class _Gathering:
 
 @dataclass(frozen=True)
 class Gathered:
-    """Examples, and the rate at which recordings among them were read."""
+    """Examples, the rate at which recordings among them were read, and the files of these."""
 
     examples: Examples
     sample_rate: int | None = None
+    files: tuple[Path, ...] = ()
 
 
 def gather(
@@ -174,7 +177,7 @@ def _gather(raws: Iterator[Raw], data: DataOptions, source: str, sample_rate: in
             stacklevel=2,
         )
     examples = Examples(first.kind, rows, gathering.labels, gathering.places, tuple(gathering.positions))
-    return Gathered(examples, sample_rate if first.kind == "audio" else None)
+    return Gathered(examples, sample_rate if first.kind == "audio" else None, tuple(gathering.files))
 
 
 def _lowest_rate(raws: Sequence[Raw]) -> int:

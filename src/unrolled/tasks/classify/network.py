@@ -31,7 +31,7 @@ class Network(nn.Module):
             size = encoder.features
             if encoder.vocabulary is not None:
                 size = options.embedding_size
-                embedding = WordEmbedding(len(encoder.vocabulary), size, options.subwords)
+                embedding = WordEmbedding(len(encoder.vocabulary), size, options.subwords, unknown=1)
             return SequenceToVector(
                 size,
                 cell,

@@ -89,6 +89,12 @@ class ModelOptions(shared.ModelOptions):
 class ClassifyTraining(TrainingOptions):
     """How to train."""
 
+    minutes: float | None = Field(
+        0.75,
+        gt=0,
+        le=10**6,
+        description="Train for about this long; turned once into a number of steps, which is recorded.",
+    )
     learning_rate: float = Field(
         0.002,
         gt=0,

@@ -23,6 +23,7 @@ class Raw:
     content: str | Floats | Path  # a text, numbers (T, F), or the path of a recording
     label: str | None
     place: str
+    file: Path | None = None  # that holds this example alone
 
     @property
     def kind(self) -> str:
@@ -44,7 +45,12 @@ def find(path: Path, data: DataOptions, *, part: str = "train", labelled: bool =
     Raises:
         DataError: the path is missing or of no known form, or an example is not as it should be; it is named.
     """
-    form = data.format if data.format != "auto" else _form_of(path, data)
+    form = data.format if data.format != "auto" else form_of(path, data)
+    if form is None:
+        raise DataError(
+            f"{path}: its name does not tell what is in it; name the form with --format, or rename it "
+            f"({', '.join(TABLES)}, .npz, .ts, or a folder)."
+        )
     readers: dict[str, Callable[[], Iterator[Raw]]] = {
         "table": lambda: _table(path, data, labelled),
         "labelled-lines": lambda: _labelled_lines(path),
@@ -53,13 +59,18 @@ def find(path: Path, data: DataOptions, *, part: str = "train", labelled: bool =
         "long": lambda: (Raw(s.values, s.label, s.place) for s in read_long(path, data, labelled)),
         "npz": lambda: (Raw(s.values, s.label, s.place) for s in read_npz(path, part)),
         "ts": lambda: (Raw(s.values, s.label, s.place) for s in read_ts(path)),
-        "file": lambda: iter([_of_file(path, None)]),
-        "lines": lambda: _lines(path),
+        "file": lambda: _alone(path, labelled),
+        "lines": lambda: _lines(path, labelled),
     }
     return readers[form]()
 
 
-def _form_of(path: Path, data: DataOptions) -> str:
+def form_of(path: Path, data: DataOptions) -> str | None:
+    """The form that a file's name tells, of a table its columns; None where its name says nothing.
+
+    Raises:
+        DataError: there is no such file or folder, or a table has none of the columns.
+    """
     if path.is_dir():
         return "folder"
     suffix = path.suffix.lower()
@@ -80,12 +91,7 @@ def _form_of(path: Path, data: DataOptions) -> str:
         raise DataError(f"{path}: there is no such file or folder.")
     if is_audio(path):
         return "file"
-    if suffix == ".txt":
-        return "lines"
-    raise DataError(
-        f"{path}: its name does not tell what is in it; name the form with --format, or rename it "
-        f"({', '.join(TABLES)}, .npz, .ts, or a folder)."
-    )
+    return "lines" if suffix == ".txt" else None
 
 
 def _table(path: Path, data: DataOptions, labelled: bool) -> Iterator[Raw]:
@@ -116,8 +122,19 @@ def _labelled_lines(path: Path) -> Iterator[Raw]:
         yield Raw(text, label, f"{path}:{number}")
 
 
-def _lines(path: Path) -> Iterator[Raw]:
+def _alone(path: Path, labelled: bool) -> Iterator[Raw]:
+    if labelled:
+        raise DataError(f"{path}: expected recordings with labels, got a single one; give the folder, or a table.")
+    yield _of_file(path, None)
+
+
+def _lines(path: Path, labelled: bool) -> Iterator[Raw]:
     """A text on every line, without labels."""
+    if labelled:
+        raise DataError(
+            f"{path}: expected labels, got a file of plain text; name the form with --format, such as labelled-lines "
+            "(a label, a space and a text on each line), or give a table or a folder."
+        )
     for number, line in enumerate(lines_of(path), 1):
         yield Raw(line.rstrip("\r\n"), None, f"{path}:{number}")
 
@@ -172,4 +189,4 @@ def _manifest(path: Path, data: DataOptions, labelled: bool) -> Iterator[Raw]:
 
 
 def _of_file(file: Path, label: str | None) -> Raw:
-    return Raw(file if is_audio(file) else "".join(lines_of(file)), label, str(file))
+    return Raw(file if is_audio(file) else "".join(lines_of(file)), label, str(file), file)
