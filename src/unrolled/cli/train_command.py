@@ -29,8 +29,7 @@ def _paths(command: Command) -> Any:
 
 
 def _groups(command: Command) -> list[tuple[str, Any]]:
-    fields = command.options.model_fields
-    return [(name.capitalize(), fields[name].annotation) for name in ("data", "model", "training")]
+    return [(name.capitalize(), field.annotation) for name, field in command.options.model_fields.items()]
 
 
 def _add_train(command: Command) -> None:

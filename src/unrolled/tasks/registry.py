@@ -1,8 +1,9 @@
 """Every task as the command line knows it: its options, what it reads, its help texts. Torch is not imported."""
 
+from .classify.options import COMMAND as CLASSIFY
 from .command import Command
 from .text.options import COMMAND as TEXT
 
-COMMANDS = {command.name: command for command in (TEXT,)}
+COMMANDS = {command.name: command for command in (TEXT, CLASSIFY)}
 
 __all__ = ["COMMANDS", "Command"]
