@@ -216,7 +216,7 @@ def test_an_output_that_cannot_be_written(output, message, refused, text_file, t
 
 
 def test_an_output_that_is_taken_is_told_before_the_work(refused, run, text_file, monkeypatch):
-    monkeypatch.setattr("unrolled.tasks.text.task.measure_steps", lambda *_: 1 / 0)
+    monkeypatch.setattr("unrolled.tasks.running.measure_steps", lambda *_: 1 / 0)
     assert "run: exists already" in refused(1, "train", "text", text_file, "-o", "run")
 
 

@@ -102,7 +102,7 @@ def test_a_file_receives_plain_lines(command, corpus, tmp_path):
 
 
 def test_what_a_model_writes_cannot_act_on_the_terminal():
-    from unrolled.cli.progress import printable
+    from unrolled.training.progress import printable
 
     assert printable("a\x1b[2Jb\tc\nd\x07\x9b\u202eé☃") == "a\ufffd[2Jb\tc\nd\ufffd\ufffd\ufffdé☃"
 

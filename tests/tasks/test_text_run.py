@@ -23,7 +23,7 @@ def test_a_run_from_python_says_what_it_holds(tmp_path):
         loaded.write("X")
     assert len("".join(loaded.write("a ro", length=9))) == 9
     config = RunFolder(run.folder).config
-    assert config["corpus"]["sha256"] == run.corpus.sha256
+    assert config["corpus"]["sha256"] == run.data.corpus.sha256
     assert config["corpus"]["paths"] == [str(file)]
     last = text.load(run.folder, weights="last")
     assert last.model.state_dict().keys() == loaded.model.state_dict().keys()
@@ -45,7 +45,7 @@ def test_a_file_for_validation_takes_the_place_of_the_share(tmp_path):
     assert loaded.evaluate([tmp_path / "train"])["loss"] != pytest.approx(found["loss"], rel=1e-3)
     assert text.resume(run.folder, steps=5).outcome.step == 5
     (tmp_path / "valid").write_text("is a rose a rose?\n" * 5)
-    with pytest.raises(DataError, match=r"expected the validation text that the run began with, but .*valid has"):
+    with pytest.raises(DataError, match=r"expected the data that the run began with, but the validation text .*valid has"):
         text.resume(run.folder, steps=7)
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from unrolled.training.checkpoint import load_checkpoint
 from unrolled.training.loop import train
 from unrolled.training.options import TrainingOptions
-from unrolled.training.problem import Loss, Observer
+from unrolled.training.problem import Evaluation, Loss, Observer
 from unrolled.training.randomness import seed_everything
 from unrolled.training.run_folder import RunFolder
 
@@ -41,7 +41,7 @@ class Toy:
 
     def evaluate(self):
         torch.randn(17), np.random.randn(3)  # an evaluation may draw too
-        return float(self.loss(999, self.start()).value)
+        return Evaluation(float(self.loss(999, self.start()).value))
 
     def sample(self):
         return f"a sample {torch.rand(()):.3f}"

@@ -6,14 +6,15 @@ import sys
 from pathlib import Path
 
 from ..core import InputError
+from ..tasks.running import Training
 from ..tasks.text.options import SamplingOptions, TextOptions
-from ..tasks.text.task import TextRun, Training, known_words
+from ..tasks.text.task import TextData, TextRun, known_words
 from ..tasks.text.task import resume as resume_training
 from ..tasks.text.task import train as run_training
 from ..training.problem import Observer
+from ..training.progress import make_display, printable
 from ..training.randomness import seed_everything
 from .errors import UsageProblem
-from .progress import make_display, printable
 
 FINAL_SAMPLE = 600  # characters
 
@@ -74,12 +75,12 @@ def _observers(tensorboard: bool) -> list[Observer]:
     return [display, TensorBoard()]
 
 
-def _report(training: Training, cell: str | None) -> int:
+def _report(training: Training[TextData], cell: str | None) -> int:
     folder, outcome = training.folder, training.outcome
     own = f" --cell {shlex.quote(cell)}" if cell and ":" in cell else ""
     quoted = shlex.quote(str(folder))
-    if training.corpus.skipped:
-        first, count = training.corpus.skipped[0], len(training.corpus.skipped)
+    if training.data.corpus.skipped:
+        first, count = training.data.corpus.skipped[0], len(training.data.corpus.skipped)
         print(f"Binary files that were left out: {count}, such as {first}.", file=sys.stderr)
     if not outcome.finished:
         print(
@@ -101,7 +102,7 @@ def _report(training: Training, cell: str | None) -> int:
     if outcome.tokens_per_second is not None:
         print(f"Training read {outcome.tokens_per_second:,.0f} tokens a second.")
     sample = "".join(TextRun(folder, cell=cell if own else None).write(length=FINAL_SAMPLE, seed=0))
-    share = known_words(sample, training.corpus.text)
+    share = known_words(sample, training.data.corpus.text)
     print(f"A sample ({share:.0%} of its words occur in the corpus):\n\n{printable(sample)}\n")
     print(f"Run folder  {folder}\nLoss plot   {folder / 'loss.svg'}")
     print(f"Write more  unrolled generate {quoted}{own}")

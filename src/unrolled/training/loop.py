@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ..core import InputError, NonFiniteError, detach
+from .averaging import AveragedWeights
 from .checkpoint import Checkpoint, save_checkpoint
 from .finite import explain_bad_number
 from .interrupt import interruptions
@@ -46,7 +47,7 @@ def train(problem: Problem, options: TrainingOptions, folder: RunFolder, observe
     evaluate_every = options.evaluate_every or by_default
     log_every = math.ceil(steps / 1000)
     keep_freed_memory()
-    run = RunState(problem, make_optimizer(problem.model, options), problem.start())
+    run = _begin(problem, options)
     with folder.locked(), interruptions() as interrupted:
         if folder.last.exists():
             run.restore(folder)
@@ -58,7 +59,7 @@ def train(problem: Problem, options: TrainingOptions, folder: RunFolder, observe
             for observer in observers:
                 observer.started(run.step, steps, folder.path)
             folder.rewind_metrics(run.step)
-            while run.step < steps and not interrupted():
+            while run.step < steps and not run.stale(options.patience) and not interrupted():
                 record = _step(run, options, steps)
                 if run.step % log_every == 0:
                     folder.log(record)
@@ -80,7 +81,12 @@ def train(problem: Problem, options: TrainingOptions, folder: RunFolder, observe
             for observer in observers:
                 observer.stopped()
     plot_losses(folder.plot, folder.read_metrics())
-    return Outcome(run.step, steps, run.best, run.tokens_per_second)
+    return Outcome(run.step, steps, run.best, run.tokens_per_second, run.stale(options.patience))
+
+
+def _begin(problem: Problem, options: TrainingOptions) -> RunState:
+    average = AveragedWeights(problem.model, options.averaging)
+    return RunState(problem, make_optimizer(problem.model, options), problem.start(), average)
 
 
 def _record_options(run: RunState, options: TrainingOptions, folder: RunFolder) -> None:
@@ -118,6 +124,7 @@ def _step(run: RunState, options: TrainingOptions, steps: int) -> dict[str, Any]
     run.optimizer.step()
     run.carry = detach(loss.carry)
     run.step += 1
+    run.average.update(run.step)
     seconds = time.monotonic() - began
     run.tokens, run.seconds = run.tokens + loss.count, run.seconds + seconds
     return {
@@ -134,26 +141,34 @@ def _evaluate(run: RunState, folder: RunFolder) -> tuple[dict[str, Any], str | N
     """Figures and a sample, drawn without touching the run's random state; the best weights are kept."""
     before = RandomState.capture()
     run.problem.model.eval()
-    with torch.no_grad():
-        loss = run.problem.evaluate()
-        found = {"step": run.step, "validation_loss": loss, **run.problem.figures(loss)}
+    with torch.no_grad(), run.average.in_place():
+        done = run.problem.evaluate()
+        found = {"step": run.step, "validation_loss": done.loss, **run.problem.figures(done.loss), **done.figures}
         sample = run.problem.sample()
-    before.restore()
-    if not math.isfinite(found["validation_loss"]):
-        raise NonFiniteError(
-            f"the validation loss is not finite at step {run.step} ({found['validation_loss']}). "
-            "The last checkpoint is from before; try a lower --learning-rate."
-        )
-    if run.best is None or found["validation_loss"] < run.best["validation_loss"]:
-        run.best = found
-        save_checkpoint(folder.best, Checkpoint(dict(run.problem.model.state_dict()), {"figures": found}))
+        before.restore()
+        if not math.isfinite(done.loss):
+            raise NonFiniteError(
+                f"the validation loss is not finite at step {run.step} ({done.loss}). "
+                "The last checkpoint is from before; try a lower --learning-rate."
+            )
+        if done.criterion is not None:
+            found["criterion"] = done.criterion
+        run.waited += 1
+        if run.best is None or _rank(found) < _rank(run.best):
+            run.best, run.waited = found, 0
+            save_checkpoint(folder.best, Checkpoint(dict(run.problem.model.state_dict()), {"figures": found}))
     return found, sample
+
+
+def _rank(found: dict[str, Any]) -> tuple[float, float]:
+    """The least is the best; of those that meet a criterion alike, the one with the least loss."""
+    return found.get("criterion", found["validation_loss"]), found["validation_loss"]
 
 
 def measure_steps(problem: Problem, options: TrainingOptions, minutes: float) -> int:
     """How many steps, with their evaluations, fit into so many minutes here. The problem is spoilt by it."""
     keep_freed_memory()
-    run = RunState(problem, make_optimizer(problem.model, options), problem.start())
+    run = _begin(problem, options)
     _step(run, options, 10**9)  # the first step is slower than the rest
     spent: list[float] = []
     while len(spent) < 3 or sum(spent) < 2.0:

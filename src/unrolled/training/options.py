@@ -50,6 +50,19 @@ class TrainingOptions(Options):
         le=10**12,
         description="Evaluate after this many steps (default: ten times in a run, or with --epochs after each).",
     )
+    patience: int | None = Field(
+        None,
+        ge=1,
+        le=10**9,
+        description="Stop after so many evaluations in a row without a better one (default: never).",
+    )
+    averaging: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Evaluate and keep a moving average of the weights, with this decay a step (0 = the weights "
+        "themselves).",
+    )
     save_every: float = Field(30.0, gt=0, description="Save a checkpoint at least every so many seconds.")
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of the weights, the dropout and the order of the data.")
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads (default: PyTorch's choice; recorded).")

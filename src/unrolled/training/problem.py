@@ -1,6 +1,7 @@
 """What the loop trains, what watches it, and how it ends."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,15 @@ class Loss:
     value: Tensor  # scalar, to be differentiated
     carry: Tree  # the state for the next step's window; the loop detaches and saves it
     count: int  # tokens (or samples) that the step has read, for the speed
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a model does on the validation data."""
+
+    loss: float
+    figures: Mapping[str, float] = field(default_factory=dict)  # further ones, the most telling first
+    criterion: float | None = None  # what the best weights have least of, in place of the loss
 
 
 class Problem(Protocol):
@@ -36,8 +46,8 @@ class Problem(Protocol):
     def figures(self, loss: float) -> dict[str, float]:
         """What a loss means in other units, such as bits per character."""
 
-    def evaluate(self) -> float:
-        """The loss on the validation data."""
+    def evaluate(self) -> Evaluation:
+        """The loss on the validation data, and whatever else tells how good the model is."""
 
     def sample(self) -> str | None:
         """Something to look at, such as a generated text."""
@@ -73,8 +83,9 @@ class Outcome:
     steps: int  # steps of the whole run
     best: dict[str, float] | None  # figures of the best evaluation, with its step
     tokens_per_second: float | None = None  # read in the training steps of this call, if there were any
+    stopped_early: bool = False  # as many evaluations as --patience allows brought nothing better
 
     @property
     def finished(self) -> bool:
         """Whether the whole run is done (otherwise it was interrupted, and can be resumed)."""
-        return self.step >= self.steps
+        return self.step >= self.steps or self.stopped_early

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..core import CheckpointError, NonFiniteError, Tree, leaves, unflatten
+from .averaging import AveragedWeights
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .optimizer import optimizer_tensors, restore_optimizer
 from .problem import Problem
@@ -22,7 +23,9 @@ class RunState:
     problem: Problem
     optimizer: torch.optim.Optimizer
     carry: Tree
+    average: AveragedWeights
     step: int = 0
+    waited: int = 0  # evaluations since the best one
     best: dict[str, float] | None = None
     tokens: int = 0
     seconds: float = 0.0
@@ -31,6 +34,10 @@ class RunState:
     def tokens_per_second(self) -> float | None:
         """Mean over the training steps so far, without what is between them; None before the first."""
         return self.tokens / self.seconds if self.seconds else None
+
+    def stale(self, patience: int | None) -> bool:
+        """Whether so many evaluations in a row were not the best."""
+        return patience is not None and self.waited >= patience
 
     def save(self, folder: RunFolder) -> None:
         """Write the last checkpoint.
@@ -42,12 +49,13 @@ class RunState:
         random = RandomState.capture()
         groups = {
             "model": dict(self.problem.model.state_dict()),
+            "average": self.average.values,
             "optimizer": optimizer_tensors(self.optimizer),
             "carry": {str(i): leaf for i, leaf in enumerate(leaves(self.carry))},
             "random": random.torch,
         }
         tensors = {f"{group}.{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
-        info = {"step": self.step, "best": self.best, "random": random.info()}
+        info = {"step": self.step, "best": self.best, "waited": self.waited, "random": random.info()}
         save_checkpoint(folder.last, Checkpoint(tensors, info))
 
     def _check_parameters(self) -> None:
@@ -75,9 +83,10 @@ class RunState:
             carried = groups.get("carry", {})
             device = next((p.device for p in self.problem.model.parameters()), torch.device("cpu"))
             self.carry = unflatten(self.carry, [carried[str(i)].to(device) for i in range(len(carried))])
+            self.average.restore(groups.get("average", {}))
             restore_optimizer(self.optimizer, groups.get("optimizer", {}))
             info = checkpoint.info
-            self.step, self.best = info["step"], info["best"]
+            self.step, self.best, self.waited = info["step"], info["best"], info.get("waited", 0)
             RandomState.from_saved(groups["random"], info["random"]).restore()
         except (KeyError, RuntimeError, StopIteration, TypeError, ValueError) as error:
             reason = str(error).rpartition("\n")[2].strip()

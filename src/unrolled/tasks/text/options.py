@@ -5,10 +5,11 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from ...training.options import Options, TrainingOptions
+from ...training.options import Options
+from .. import options as shared
 
 
-class DataOptions(Options):
+class DataOptions(shared.DataOptions):
     """How the text is cut into what a step learns from."""
 
     tokenizer: Literal["characters", "bytes", "bpe", "words"] = Field("characters", description="What a token is.")
@@ -37,11 +38,9 @@ class DataOptions(Options):
         return size
 
 
-class ModelOptions(Options):
+class ModelOptions(shared.ModelOptions):
     """The language model."""
 
-    cell: str = Field("lstm", description="elman, general, gru, jordan, lstm, output-feedback, or path.py:ClassName.")
-    layers: int = Field(1, ge=1, le=1000, description="Recurrent layers.")
     hidden_size: int = Field(256, ge=1, le=10**6, description="Features of the state of a layer.")
     embedding_size: int = Field(64, ge=1, le=10**6, description="Features of the vector of a token.")
     initialization: Literal["default", "uniform"] = Field(
@@ -51,15 +50,13 @@ class ModelOptions(Options):
         0.1, gt=0, le=1e6, description="Largest weight at the beginning, of initialization uniform only."
     )
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout of embedding, between layers and before the output.")
-    residual: bool = Field(False, description="Add a layer's input to its output where the sizes agree.")
 
 
-class TextOptions(Options):
+class TextOptions(shared.TaskOptions):
     """All options of ``unrolled train text``."""
 
     data: DataOptions = DataOptions()
     model: ModelOptions = ModelOptions()
-    training: TrainingOptions = TrainingOptions()
 
 
 class SamplingOptions(Options):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...core import DataError, Tree
 from ...models import LanguageModel
-from ...training.problem import Loss
+from ...training.problem import Evaluation, Loss
 from .options import DataOptions
 from .sampling import write
 from .split import figures
@@ -110,9 +110,9 @@ class TextProblem:
         """Bits a character, or the perplexity of a word, from nats a token."""
         return figures(self.tokenizer, loss, self.tokens_per_character)
 
-    def evaluate(self) -> float:
+    def evaluate(self) -> Evaluation:
         """Nats a token of the held-out text."""
-        return mean_loss(self.language_model, self.validation)
+        return Evaluation(mean_loss(self.language_model, self.validation))
 
     def sample(self) -> str:
         """Two hundred characters, always from the same seed."""

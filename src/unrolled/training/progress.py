@@ -9,15 +9,17 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from ..training.problem import Observer
+from .problem import Observer
 
+_KNOWN = ("step", "validation_loss", "criterion", "perplexity", "tokens_per_second")
 PLAIN_EVERY = 10.0  # seconds between two plain lines
 
 
 class Display(Observer):
     """What both displays share: the figures so far, as words."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "tok") -> None:
+        self.unit = unit  # what a step reads so many of
         self.step = self.first = self.steps = 0
         self.began = time.monotonic()
         self.training: dict[str, Any] = {}
@@ -45,11 +47,10 @@ class Display(Observer):
         """One line, within 80 columns, with room for the ^C that a terminal shows."""
         parts = [f"loss {_loss(self.smoothed, self.smoothed_bits)}"]
         if self.validation:
-            found = self.validation
-            parts.append(f"val. {_loss(found['validation_loss'], found.get('bits_per_character'))}")
+            parts.append(f"val. {_validation(self.validation)}")
         if self.training:
             parts.append(f"grad {self.training['gradient_norm']:.2f}")
-            parts.append(f"{_short(self.training['tokens_per_second'])} tok/s")
+            parts.append(f"{_short(self.training['tokens_per_second'])} {self.unit}/s")
         return "  ".join(parts)
 
     def left(self) -> str:
@@ -66,8 +67,8 @@ class Display(Observer):
 class PlainDisplay(Display):
     """A line every few seconds and at each evaluation."""
 
-    def __init__(self, console: Console):
-        super().__init__()
+    def __init__(self, console: Console, unit: str = "tok"):
+        super().__init__(unit)
         self.console = console
         self.said = time.monotonic()
 
@@ -101,8 +102,8 @@ class PlainDisplay(Display):
 class LiveDisplay(Display):
     """A bar and a line of figures that stay in place; evaluations scroll by above them."""
 
-    def __init__(self, console: Console):
-        super().__init__()
+    def __init__(self, console: Console, unit: str = "tok"):
+        super().__init__(unit)
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -140,8 +141,7 @@ class LiveDisplay(Display):
     def evaluated(self, record: dict[str, Any], sample: str | None) -> None:
         """Print the evaluation and the sample above the bar."""
         super().evaluated(record, sample)
-        found = _loss(record["validation_loss"], record.get("bits_per_character"))
-        self.live.console.print(Text(f"\nstep {record['step']}: validation {found}", style="bold"))
+        self.live.console.print(Text(f"\nstep {record['step']}: validation {_validation(record)}", style="bold"))
         if sample is not None:
             self.live.console.print(Text(printable(sample), style="dim"))
 
@@ -151,10 +151,11 @@ class LiveDisplay(Display):
             self.live.stop()
 
 
-def make_display() -> Display:
-    """The live display if standard error is a terminal, plain lines otherwise."""
+def make_display(unit: str = "tok") -> Display:
+    """The live display if standard error is a terminal, plain lines otherwise; a step reads so many units."""
     console = Console(stderr=True)
-    return LiveDisplay(console) if console.is_terminal and not console.is_dumb_terminal else PlainDisplay(console)
+    is_live = console.is_terminal and not console.is_dumb_terminal
+    return LiveDisplay(console, unit) if is_live else PlainDisplay(console, unit)
 
 
 def printable(text: str) -> str:
@@ -174,6 +175,15 @@ def _follow(average: float | None, value: float | None) -> float | None:
     if average is None or value is None:
         return value
     return average + 0.05 * (value - average)
+
+
+def _validation(record: dict[str, Any]) -> str:
+    """The loss, and the most telling of what else was evaluated."""
+    loss, bits = record["validation_loss"], record.get("bits_per_character")
+    others = [name for name in record if name not in _KNOWN]
+    if bits is not None or not others:
+        return _loss(loss, bits)
+    return f"{loss:.3f}  {others[0].replace('_', ' ')} {record[others[0]]:.4g}"
 
 
 def _loss(nats: float | None, bits: float | None) -> str:
