@@ -1,6 +1,6 @@
 """The conditional random field against the sum, and the maximum, over every sequence of tags."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def every_score(crf, emissions, length):
     """The score of each sequence of so many tags, one by one."""
     scores = {}
     for tags in product(range(K), repeat=length):
-        steps = sum(crf.transition[a, b] for a, b in zip(tags, tags[1:], strict=False))
+        steps = sum(crf.transition[a, b] for a, b in pairwise(tags))
         scores[tags] = crf.start[tags[0]] + crf.end[tags[-1]] + steps + sum(emissions[t, y] for t, y in enumerate(tags))
     return scores
 
@@ -78,7 +78,7 @@ def test_what_is_not_allowed_has_no_probability(case):
     length = 4
 
     def right(tags):
-        return tags[0] != 2 and tags[-1] != 1 and (0, 1) not in zip(tags, tags[1:], strict=False)
+        return tags[0] != 2 and tags[-1] != 1 and (0, 1) not in pairwise(tags)
 
     scores = {tags: s for tags, s in every_score(crf, emissions[:, 0], length).items() if right(tags)}
     total = crf.log_total(emissions, torch.tensor([length] * B))[0]

@@ -69,6 +69,13 @@ class Figures:
             found["intent_accuracy"] = self.labels.recall
         return found
 
+    def table(self) -> dict[str, dict[str, float]]:
+        """Of each type its precision, its recall, F1, and how many there are."""
+        return {
+            kind: {"precision": one.precision, "recall": one.recall, "f1": one.f1, "count": one.true}
+            for kind, one in self.types.items()
+        }
+
 
 def measure(
     true: Iterable[Sequence[str]],

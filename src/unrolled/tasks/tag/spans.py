@@ -1,7 +1,7 @@
 """Spans of tags: read as conlleval reads them, written as IOB2 or IOBES, and which tag may follow which."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from ...core import DataError
@@ -15,11 +15,12 @@ _BARE = frozenset("BIESLU")  # of spans that all have one type, without a name
 _SAME = {"L": "E", "U": "S"}  # BILOU's letters in IOBES
 
 
-def find_scheme(tags: Iterable[str]) -> Scheme:
+def find_scheme(tags: Iterable[str], where: Mapping[str, str] | None = None) -> Scheme:
     """How the tags of a data set are made: spans in IOB1 or IOB2, spans in IOBES (or BILOU), or plain labels.
 
     Args:
         tags: the tags that occur, in the order in which they first do.
+        where: the file and row of each tag, for the error.
 
     Raises:
         DataError: some tags are of spans and others are not; the first that is not is named.
@@ -29,19 +30,22 @@ def find_scheme(tags: Iterable[str]) -> Scheme:
         ('iob2', 'iobes', 'none')
     """
     found = [tag for tag in dict.fromkeys(tags) if tag != OUTSIDE]
+    rows = {tag: f"{place}: " for tag, place in (where or {}).items()}
     fits = [tag for tag in found if _TAG.fullmatch(tag)]
     if not fits:
         if not found or not _BARE.issuperset(found):
             for tag in found:
                 if tag[1:] == "-" and tag[0] in _BARE:
-                    raise DataError(f"the tag {tag!r}: expected a type after {tag}, as in {tag}place, got none.")
+                    raise DataError(
+                        f"{rows.get(tag, '')}the tag {tag!r}: expected a type after {tag}, as in {tag}place, got none."
+                    )
             return "none" if found else "iob2"
         fits = found
     if len(fits) < len(found):
         wrong = next(tag for tag in found if tag not in fits)
         raise DataError(
-            f"the tag {wrong!r}: expected O, or B- or I- (in IOBES also E- or S-) and a type, as {fits[0]!r} is; "
-            "correct it, or say with --scheme none that tags are labels and no spans."
+            f"{rows.get(wrong, '')}the tag {wrong!r}: expected O, or B- or I- (in IOBES also E- or S-) and a type, "
+            f"as {fits[0]!r} is; correct it, or say with --scheme none that tags are labels and no spans."
         )
     return "iobes" if any(tag[0] in "ESLU" for tag in fits) else "iob2"
 
