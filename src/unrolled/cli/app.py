@@ -2,41 +2,27 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ..tasks.text.options import DataOptions, ModelOptions, SamplingOptions, TextOptions
-from ..training.options import TrainingOptions
+from . import run_commands
 from .bench_command import bench
 from .errors import UsageProblem, run
-from .options import build, flag, used, with_options
+from .train_command import train, tune
 
 app = typer.Typer(
     name="unrolled",
-    help="Recurrent neural networks: train one on your data, let it write, measure it.",
+    help="Recurrent neural networks: train one on your data, measure it, predict with it.",
     epilog="Begin with: unrolled train text. In two minutes it learns to write Python.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-train = typer.Typer(help="Train a model: name the task.", no_args_is_help=True)
 app.add_typer(train, name="train")
+app.add_typer(tune, name="tune")
 
 Call = Callable[[], int]
-Run = Annotated[
-    Path, typer.Argument(metavar="RUN", help="A run folder that `unrolled train` made.", show_default=False)
-]
-OwnCell = Annotated[
-    str | None,
-    typer.Option(
-        "--cell",
-        help="path.py:ClassName once more, for a run made with a cell of your own.",
-        show_default=False,
-    ),
-]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,132 +61,6 @@ def _unrolled(
     ] = False,
 ) -> None:
     pass
-
-
-@train.command("text")
-@with_options(("Data", DataOptions), ("Model", ModelOptions), ("Training", TrainingOptions))
-def train_text(
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            help="Files and folders of UTF-8 text; none: the source of Python's standard library.",
-            show_default=False,
-            metavar="PATHS",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="The run folder to make. \\[default: runs/text-DATE-TIME]",
-            show_default=False,
-        ),
-    ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option("--resume", help="Go on with this run, exactly as if it had not stopped.", show_default=False),
-    ] = None,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write figures for TensorBoard into the run folder too.")
-    ] = False,
-    **given: Any,
-) -> Call:
-    """Train a language model on any text.
-
-    With no path it learns from modules of Python's own standard library.
-    The run folder holds the options, figures, weights, and a plot of the loss.
-
-    Examples:
-    unrolled train text
-
-    unrolled train text book.txt --minutes 10 --hidden-size 384 --output runs/book
-
-    unrolled train text src/ --tokenizer bpe --cell gru --layers 2
-
-    unrolled train text book.txt --cell my_cell.py:MyCell
-
-    unrolled train text --resume runs/book
-    """
-    options = used(given)
-    if resume is not None:
-        refused = [flag(name) for name in options if name not in ("cell", "steps")]
-        refused += ["--output"] * (output is not None) + [str(path) for path in paths or ()]
-        if refused:
-            raise UsageProblem(
-                f"--resume: expected nothing but --cell and --steps beside it, got {' '.join(refused)}; "
-                "the other options are those of the run."
-            )
-    elif "steps" in options and "minutes" in options:
-        raise UsageProblem("--steps, --minutes: expected one of the two, got both.")
-    settings = build(TextOptions, given)
-
-    def call() -> int:
-        from . import text
-
-        if resume is not None:
-            return text.resume(resume, options.get("cell"), options.get("steps"), tensorboard)
-        folder = output or Path("runs") / f"text-{datetime.now():%Y%m%d-%H%M%S}"
-        return text.train(paths or [], folder, settings, tensorboard)
-
-    return call
-
-
-@app.command()
-@with_options(("Sampling", SamplingOptions))
-def generate(
-    run: Run,
-    prompt: Annotated[str, typer.Option("--prompt", "-p", help="The text to go on from.", show_default=False)] = "",
-    weights: Annotated[
-        str,
-        typer.Option("--weights", help="best (on validation) or last.", autocompletion=lambda: ["best", "last"]),
-    ] = "best",
-    cell: OwnCell = None,
-    **given: Any,
-) -> Call:
-    """Let a trained language model write.
-
-    Examples:
-    unrolled generate runs/book --prompt "It was a dark"
-
-    unrolled generate runs/book --temperature 0.5 --seed 7 --length 2000
-    """
-    options = build(SamplingOptions, given)
-
-    def call() -> int:
-        from . import text
-
-        return text.generate(run, prompt, weights, cell, options)
-
-    return call
-
-
-@app.command()
-def evaluate(
-    run: Run,
-    files: Annotated[
-        list[Path],
-        typer.Argument(help="Files and folders of UTF-8 text.", show_default=False, metavar="FILES"),
-    ],
-    weights: Annotated[
-        str,
-        typer.Option("--weights", help="best (on validation) or last.", autocompletion=lambda: ["best", "last"]),
-    ] = "best",
-    cell: OwnCell = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-) -> Call:
-    """Measure a trained language model on a text: loss, perplexity, bits per character.
-
-    Example:
-    unrolled evaluate runs/book other-book.txt
-    """
-
-    def call() -> int:
-        from . import text
-
-        return text.evaluate(run, files, weights, cell, as_json)
-
-    return call
 
 
 def _cell_names() -> list[str]:
@@ -286,6 +146,7 @@ def explain(
     return call
 
 
+run_commands.add_to(app)
 app.command()(bench)
 
 

@@ -44,7 +44,7 @@ def _parameter(name: str, field: FieldInfo, title: str) -> inspect.Parameter:
             f" \\[default: {field.default:g}]" if isinstance(field.default, float) else f" \\[default: {field.default}]"
         )
     option = typer.Option(
-        flag(name),
+        f"{flag(name)}/--no-{flag(name)[2:]}" if field.default is True else flag(name),
         help=text,
         show_default=False,
         rich_help_panel=title,
@@ -92,3 +92,18 @@ def build(model: type[Model], given: Mapping[str, Any]) -> Model:
         first = error.errors()[0]
         message = first["msg"].replace("Input should be", "expected a value").replace(" a value a ", " a ")
         raise UsageProblem(f"{flag(str(first['loc'][-1]))}: {message}, got {first['input']!r}.") from error
+
+
+def build_from(recorded: Model, given: Mapping[str, Any]) -> Model:
+    """The options of a run, in groups, with those that were used in place of its own.
+
+    Raises:
+        UsageProblem: a value is out of range; the option is named.
+    """
+    values = used(given)
+    lengths = {"steps", "minutes", "epochs"} & set(values)
+    known = {name: value for group in recorded.model_dump().values() for name, value in group.items()}
+    if lengths:  # one of them replaces another
+        known |= {"steps": None, "minutes": None, "epochs": None}
+    # None stands for an option that was not used, and is what the rest of these are by default
+    return build(type(recorded), {**known, **values})

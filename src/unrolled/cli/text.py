@@ -7,31 +7,18 @@ from pathlib import Path
 
 from ..core import InputError
 from ..tasks.running import Training
-from ..tasks.text.options import SamplingOptions, TextOptions
-from ..tasks.text.task import TextData, TextRun, known_words
-from ..tasks.text.task import resume as resume_training
-from ..tasks.text.task import train as run_training
-from ..training.problem import Observer
-from ..training.progress import make_display, printable
+from ..tasks.text.corpus import read_corpus
+from ..tasks.text.options import SamplingOptions
+from ..tasks.text.task import TASK, TextData, TextRun, known_words
+from ..training.options import Options
+from ..training.progress import printable
 from ..training.randomness import seed_everything
-from .errors import UsageProblem
+from .training import own_cell
 
+__all__ = ["TASK", "UNIT", "evaluate", "generate", "predict", "report"]
+
+UNIT = "tok"
 FINAL_SAMPLE = 600  # characters
-
-
-def train(paths: list[Path], output: Path, options: TextOptions, tensorboard: bool) -> int:
-    """Train, showing how it goes."""
-    lengths = [f"--{name}" for name in ("steps", "minutes", "epochs") if name in options.training.model_fields_set]
-    if len(lengths) > 1:
-        raise UsageProblem(f"{', '.join(lengths)}: expected one of them, got {len(lengths)}.")
-    if {"validation", "validation_share"} <= options.data.model_fields_set:
-        raise UsageProblem("--validation, --validation-share: expected one of the two, got both.")
-    return _report(run_training(paths, output, options, _observers(tensorboard)), options.model.cell)
-
-
-def resume(run: Path, cell: str | None, steps: int | None, tensorboard: bool) -> int:
-    """Go on, showing how it goes."""
-    return _report(resume_training(run, cell=cell, steps=steps, observers=_observers(tensorboard)), cell)
 
 
 def generate(run: Path, prompt: str, weights: str, cell: str | None, options: SamplingOptions) -> int:
@@ -48,7 +35,14 @@ def generate(run: Path, prompt: str, weights: str, cell: str | None, options: Sa
     return 0
 
 
-def evaluate(run: Path, files: list[Path], weights: str, cell: str | None, as_json: bool) -> int:
+def predict(run: Path, inputs: list[Path], weights: str, cell: str | None, options: SamplingOptions) -> int:
+    """Print each file and what the model writes after it; with no file, what it writes by itself."""
+    for prompt in [read_corpus([path]).text.rstrip("\n") for path in inputs] or [""]:
+        generate(run, prompt, weights, cell, options)
+    return 0
+
+
+def evaluate(run: Path, files: list[Path], weights: str, cell: str | None, as_json: bool, _: Options) -> int:
     """Print the figures."""
     figures = TextRun(run, cell=cell, weights=weights).evaluate(files)
     if as_json:
@@ -66,28 +60,12 @@ def evaluate(run: Path, files: list[Path], weights: str, cell: str | None, as_js
     return 0
 
 
-def _observers(tensorboard: bool) -> list[Observer]:
-    display = make_display()
-    if not tensorboard:
-        return [display]
-    from ..training.tensorboard import TensorBoard
-
-    return [display, TensorBoard()]
-
-
-def _report(training: Training[TextData], cell: str | None) -> int:
+def report(training: Training[TextData], cell: str | None) -> None:
+    """Print what came out of training, with a text that the model wrote."""
     folder, outcome = training.folder, training.outcome
-    own = f" --cell {shlex.quote(cell)}" if cell and ":" in cell else ""
-    quoted = shlex.quote(str(folder))
     if training.data.corpus.skipped:
         first, count = training.data.corpus.skipped[0], len(training.data.corpus.skipped)
         print(f"Binary files that were left out: {count}, such as {first}.", file=sys.stderr)
-    if not outcome.finished:
-        print(
-            f"Stopped after step {outcome.step} of {outcome.steps}, and saved. Go on with:\n"
-            f"unrolled train text --resume {quoted}{own}"
-        )
-        return 128 + 2
     best = outcome.best
     if best is None:
         raise InputError("expected an evaluation in the run, got none.")
@@ -101,9 +79,8 @@ def _report(training: Training[TextData], cell: str | None) -> int:
     )
     if outcome.tokens_per_second is not None:
         print(f"Training read {outcome.tokens_per_second:,.0f} tokens a second.")
-    sample = "".join(TextRun(folder, cell=cell if own else None).write(length=FINAL_SAMPLE, seed=0))
+    sample = "".join(TextRun(folder, cell=cell if own_cell(cell) else None).write(length=FINAL_SAMPLE, seed=0))
     share = known_words(sample, training.data.corpus.text)
     print(f"A sample ({share:.0%} of its words occur in the corpus):\n\n{printable(sample)}\n")
     print(f"Run folder  {folder}\nLoss plot   {folder / 'loss.svg'}")
-    print(f"Write more  unrolled generate {quoted}{own}")
-    return 0
+    print(f"Write more  unrolled generate {shlex.quote(str(folder))}{own_cell(cell)}")

@@ -62,5 +62,5 @@ def store(arrays: Iterable[NDArray[Any]], in_memory: int = IN_MEMORY) -> Sequenc
         if size <= in_memory:
             values = np.frombuffer(bytearray(file.read()), dtype).reshape(total)
         else:
-            values = np.memmap(file._file, dtype, "r", shape=total)  # type: ignore[attr-defined]
+            values = np.memmap(file._file, dtype, "r", shape=total)
         return Sequences(values, np.array(lengths, dtype=np.int64))

@@ -28,7 +28,13 @@ class TrainingOptions(Options):
         description="Read the training data this many times (instead of minutes), evaluating after each.",
     )
     optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = Field("adamw", description="The optimizer.")
-    learning_rate: float = Field(0.004, gt=0, le=1e30, description="The highest learning rate.")
+    learning_rate: float = Field(
+        0.004,
+        gt=0,
+        le=1e30,
+        description="The highest learning rate.",
+        json_schema_extra={"tune": {"low": 0.0005, "high": 0.02, "log": True}},
+    )
     schedule: Literal["cosine", "linear", "constant", "exponential"] = Field(
         "cosine",
         description="After the warm-up the learning rate falls to zero along a cosine or a line, stays, or is "

@@ -158,6 +158,13 @@ def make_display(unit: str = "tok") -> Display:
     return LiveDisplay(console, unit) if is_live else PlainDisplay(console, unit)
 
 
+def observers_here(progress: bool | None, unit: str = "tok") -> list[Observer]:
+    """The display for training from Python: where it is wanted, or by default where somebody can see it."""
+    if progress is None:
+        progress = Console(stderr=True).is_terminal
+    return [make_display(unit)] if progress else []
+
+
 def printable(text: str) -> str:
     """A text whose control characters cannot act on a terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,16 @@ class RunFolder:
         Raises:
             DataError: the folder exists and is not empty, or cannot be written.
         """
+        cls.write_copy(path, {**(files or {}), "config.json": _config_text({"format": FORMAT, **config})})
+        return cls(path)
+
+    @classmethod
+    def write_copy(cls, path: str | Path, files: Mapping[str, str | bytes]) -> None:
+        """Make a new run folder of the files of one, in one move.
+
+        Raises:
+            DataError: the folder exists and is not empty, or cannot be written.
+        """
         path = Path(path)
         cls.check_free(path)
         try:
@@ -50,16 +60,14 @@ class RunFolder:
         except OSError as error:
             raise DataError(f"{path}: cannot make this folder ({error.strerror}); choose another --output.") from error
         try:
-            for name, text in (files or {}).items():
-                write_atomically(made / name, text)
-            write_atomically(made / "config.json", _config_text({"format": FORMAT, **config}))
+            for name, content in files.items():
+                write_atomically(made / name, content)
             made.chmod(0o777 & ~current_umask())
             os.replace(made, path)
         except OSError as error:
             raise DataError(f"{path}: cannot write this folder ({error.strerror}); choose another --output.") from error
         finally:
             shutil.rmtree(made, ignore_errors=True)
-        return cls(path)
 
     @staticmethod
     def check_free(path: str | Path) -> None:

@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from ...training.options import Options
 from .. import options as shared
+from ..command import Command
 
 
 class DataOptions(shared.DataOptions):
@@ -41,7 +42,9 @@ class DataOptions(shared.DataOptions):
 class ModelOptions(shared.ModelOptions):
     """The language model."""
 
-    hidden_size: int = Field(256, ge=1, le=10**6, description="Features of the state of a layer.")
+    hidden_size: int = Field(
+        256, ge=1, le=10**6, description="Features of the state of a layer.", **shared.tuned(choices=[128, 256, 384])
+    )
     embedding_size: int = Field(64, ge=1, le=10**6, description="Features of the vector of a token.")
     initialization: Literal["default", "uniform"] = Field(
         "default", description="How the weights begin: each layer's own way, or all from -range to range."
@@ -49,7 +52,13 @@ class ModelOptions(shared.ModelOptions):
     initialization_range: float = Field(
         0.1, gt=0, le=1e6, description="Largest weight at the beginning, of initialization uniform only."
     )
-    dropout: float = Field(0.1, ge=0, lt=1, description="Dropout of embedding, between layers and before the output.")
+    dropout: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Dropout of embedding, between layers and before the output.",
+        **shared.tuned(low=0.0, high=0.4),
+    )
 
 
 class TextOptions(shared.TaskOptions):
@@ -72,3 +81,29 @@ class SamplingOptions(Options):
     seed: int | None = Field(
         None, ge=0, lt=2**63, description="The same seed writes the same text (default: by chance)."
     )
+
+
+COMMAND = Command(
+    name="text",
+    options=TextOptions,
+    summary="A language model of any text, which can write more of it.",
+    data="Files and folders of UTF-8 text; none: the source of Python's standard library.",
+    help="""Train a language model on any text.
+
+    With no path it learns from modules of Python's own standard library.
+    The run folder holds the options, figures, weights, and a plot of the loss.
+
+    Examples:
+    unrolled train text
+
+    unrolled train text book.txt --minutes 10 --hidden-size 384 --output runs/book
+
+    unrolled train text src/ --tokenizer bpe --cell gru --layers 2
+
+    unrolled train text book.txt --cell my_cell.py:MyCell
+
+    unrolled train text --resume runs/book
+    """,
+    predicting=SamplingOptions,
+    inputs="Files of text, each a prompt to go on from.",
+)

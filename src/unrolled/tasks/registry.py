@@ -1,0 +1,8 @@
+"""Every task as the command line knows it: its options, what it reads, its help texts. Torch is not imported."""
+
+from .command import Command
+from .text.options import COMMAND as TEXT
+
+COMMANDS = {command.name: command for command in (TEXT,)}
+
+__all__ = ["COMMANDS", "Command"]
