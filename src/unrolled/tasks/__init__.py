@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 OWN_MODULE = "_unrolled_own_"  # begins the name of a module that is a file of the user's own
-_ESTIMATORS: dict[str, str] = {}  # name -> module
+_ESTIMATORS: dict[str, str] = {"Tagger": ".tag.estimator"}  # name -> module
 
 __all__ = ["OWN_MODULE", *_ESTIMATORS]
 

@@ -1,8 +1,9 @@
 """Every task as the command line knows it: its options, what it reads, its help texts. Torch is not imported."""
 
 from .command import Command
+from .tag.options import COMMAND as TAG
 from .text.options import COMMAND as TEXT
 
-COMMANDS = {command.name: command for command in (TEXT,)}
+COMMANDS = {command.name: command for command in (TEXT, TAG)}
 
 __all__ = ["COMMANDS", "Command"]

@@ -1,6 +1,6 @@
 """The data of a run: where they come from, how they are divided, and what the run folder says of them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,6 @@ from .vocabulary import FILE, Vocabulary
 
 EXAMPLE = 1500  # requests of the built-in example
 VALIDATION_NAMES = ("valid", "validation", "dev")
-
-
-@dataclass(frozen=True)
-class InMemory:
-    """Sentences that are in memory, for training and maybe for validation."""
-
-    training: Sequence[Sentence]
-    validation: Sequence[Sentence] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,36 +44,47 @@ class TagData:
         """The vocabulary."""
         return {FILE: self.vocabulary.dump()}
 
+    def sentences(self, part: Part) -> list[Sentence]:
+        """A part as sentences once more, with tags in the vocabulary's scheme."""
+        made = []
+        for tokens, tags, label in zip(*part.of(range(len(part))), strict=True):
+            words = [self.forms[token] for token in tokens]
+            made.append(Sentence(words, [self.tags[tag] for tag in tags], self.labels[label] if label >= 0 else None))
+        return made
+
 
 def read_data(source: Any, options: TagOptions, saved: RunFolder | None) -> TagData:
     """The data of a run; see :class:`unrolled.tasks.running.Task`.
 
     Args:
-        source: paths (none for the built-in example), :class:`InMemory`, or None for what ``saved`` was made with.
+        source: paths (none for the built-in example), a tuple that begins with sentences in memory, or None for what
+            ``saved`` was made with.
         options: settled ones.
         saved: the run that is gone on with, or begun from.
 
     Raises:
         DataError: a file cannot be used; it is named, with the row.
     """
-    if isinstance(source, InMemory):
-        return _numbers(source.training, source.validation, {"paths": None}, options, saved)
+    if isinstance(source, tuple):
+        validation = options.data.validation
+        held_out = None if validation is None else _read([Path(validation)], options.data)
+        return _numbers(source[0], held_out, {"paths": None}, options, saved)
     resumed = saved if source is None else None
     recorded = _recorded(resumed) if resumed else {}
     given = recorded["paths"] if resumed else source
     if given is None:
         raise DataError(f"{saved and saved.path}: was trained on data in memory, so it can only go on from Python.")
-    paths, validation = _divide([Path(path) for path in given], options.data.validation)
+    paths, part = _divide([Path(path) for path in given], options.data.validation)
     described = {
         "paths": [str(Path(path).resolve()) for path in given],
         "sha256": hash_of(paths) if paths else None,
-        "validation_sha256": None if validation is None else hash_of([validation]),
+        "validation_sha256": None if part is None else hash_of([part]),
     }
     for key in ("sha256", "validation_sha256"):
         if resumed and described[key] != recorded.get(key):
             raise changed_since(resumed, f"{', '.join(map(str, paths))} or the validation data have")
     training = _read(paths, options.data) if paths else requests(EXAMPLE)
-    held_out = None if validation is None else _read([validation], options.data)
+    held_out = None if part is None else _read([part], options.data)
     return _numbers(training, held_out, described, options, saved)
 
 

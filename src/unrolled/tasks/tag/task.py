@@ -1,6 +1,6 @@
 """The tag task as Python sees it: ``train``, ``resume``, and ``load`` for a run to tag with or to measure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from ..batches import by_length, pad
 from ..cells import cell_factory, first_step
 from ..running import Training
 from ..scores import MODEL, Scores
-from .data import InMemory, TagData, read_data, recorded_vocabulary
+from .data import TagData, read_data, recorded_vocabulary
 from .figures import measure
 from .model import TaggingModel
 from .numbers import number
@@ -28,7 +28,6 @@ from .vocabulary import Vocabulary
 from .words import WordEmbedding, Words
 
 BASELINE = "most frequent tag of each word"
-MANY = 4096  # sentences that are read before they are tagged together
 
 
 class TagTask(running.Task[TagOptions, TagData]):
@@ -69,7 +68,7 @@ def make_model(options: ModelOptions, vocabulary: Vocabulary) -> TaggingModel:
 
 
 def train(
-    source: Sequence[str | Path] | InMemory,
+    source: Sequence[str | Path] | tuple[Sequence[Sentence], None],
     output: str | Path,
     options: TagOptions | None = None,
     observers: Sequence[Observer] = (),
@@ -78,7 +77,7 @@ def train(
     """Train a tagger, into a new run folder.
 
     Args:
-        source: files and folders, none for a built-in example; or sentences in memory.
+        source: files and folders, none for a built-in example; or sentences in memory, as a tuple (sentences, None).
         output: the run folder to make.
         options: of data, model and training.
         observers: are told of every step and evaluation.
@@ -173,29 +172,55 @@ class TagRun:
         ]
         return list(zip(tags, labels, strict=True))
 
-    def read(self, path: str | Path, form: Format = "auto", *, token_column: int = 1) -> Iterator[Sentence]:
+    def read(
+        self,
+        path: str | Path,
+        form: Format = "auto",
+        *,
+        token_column: int = 1,
+        split: Callable[[str], list[str]] | None = None,
+    ) -> Iterator[Sentence]:
         """The sentences of a file without tags (those that it has are not read), or of plain text.
+
+        Args:
+            path: the file, or a folder with ``seq.in``.
+            form: its format; auto: by the name, else text.
+            token_column: of CoNLL rows.
+            split: from a line of text to tokens; by default :meth:`split`.
 
         Raises:
             DataError: the file cannot be used; it is named, with the row.
         """
-        return read_sentences(path, form, Columns(token_column), tagged=False, split=self.split)
+        return read_sentences(path, form, Columns(token_column), tagged=False, split=split or self.split)
 
-    def tag_all(self, sentences: Iterable[Sentence]) -> Iterator[Sentence]:
-        """Tag sentences as they come, some thousands at once."""
+    def tag_all(self, sentences: Iterable[Sentence], at_once: int = 4096) -> Iterator[Sentence]:
+        """Tag sentences as they come, so many at once."""
         sentences = iter(sentences)
-        while some := list(islice(sentences, MANY)):
+        while some := list(islice(sentences, at_once)):
             yield from self.tag([sentence.tokens for sentence in some])
 
-    def evaluate(self, paths: Sequence[str | Path]) -> tuple[Scores, Unseen]:
+    def evaluate(
+        self,
+        paths: Sequence[str | Path],
+        form: Format | None = None,
+        *,
+        token_column: int | None = None,
+        tag_column: int | None = None,
+    ) -> tuple[Scores, Unseen]:
         """F1 of spans, accuracy of tokens and of labels, beside the most frequent tag of each word.
+
+        Args:
+            paths: files and folders with tags.
+            form: their format, by default as in training; so are the columns.
+            token_column: of CoNLL rows.
+            tag_column: of CoNLL rows.
 
         Raises:
             DataError: the data cannot be used, or have none of the model's tags.
         """
         data = self.options.data
-        columns = Columns(data.token_column, data.tag_column)
-        read = [sentence for path in paths for sentence in read_sentences(path, data.format, columns)]
+        columns = Columns(token_column or data.token_column, tag_column or data.tag_column)
+        read = [sentence for path in paths for sentence in read_sentences(path, form or data.format, columns)]
         if not read:
             raise DataError(f"{', '.join(map(str, paths))}: expected sentences with tags, got none.")
         return self.measure(read)
