@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...core import DataError
+from ..reading import lines_of
 from .spans import split_tag
 
 LONGEST = 1000  # characters of a token: a longer one is no word, but a file that is not what it seems
@@ -86,7 +87,7 @@ def read_sentences(
         return _parallel(path, tagged)
     if path.is_dir():
         raise DataError(f"{path}: expected a file of format {form}, got a folder.")
-    return read_lines(_lines(path), str(path), form, columns, tagged=tagged, split=split)
+    return read_lines(lines_of(path), str(path), form, columns, tagged=tagged, split=split)
 
 
 def read_lines(
@@ -133,26 +134,6 @@ def split_text(text: str, known: Callable[[str], bool] = lambda word: False) -> 
 
 def _rows(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
     return enumerate((line.rstrip("\r\n") for line in lines), 1)
-
-
-def _lines(path: Path) -> Iterator[str]:
-    try:
-        with path.open("rb") as file:
-            for row, data in enumerate(file, 1):
-                if b"\0" in data:
-                    raise DataError(
-                        f"{path}:{row}: expected text, got a NUL byte; convert the file to UTF-8, "
-                        "for example: iconv -f UTF-16 -t UTF-8."
-                    )
-                try:
-                    yield data.decode("utf-8-sig" if row == 1 else "utf-8")
-                except UnicodeDecodeError as error:
-                    raise DataError(
-                        f"{path}:{row}: expected UTF-8 text, got the byte 0x{data[error.start]:02x}; convert it, "
-                        "for example: iconv -f LATIN1 -t UTF-8."
-                    ) from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot read this file ({error.strerror}).") from error
 
 
 @dataclass
@@ -223,7 +204,8 @@ def _check_width(width: int, columns: Columns, where: str, tagged: bool) -> None
     for option, column in wanted:
         if column == 0 or not -width <= column <= width:
             raise DataError(f"{where}: {option}: expected a column from 1 to {width}, or -1 to -{width}, got {column}.")
-    if tagged and columns.token % (width + (columns.token < 0)) == columns.tag % (width + (columns.tag < 0)):
+    token, tag = (column - 1 if column > 0 else width + column for column in (columns.token, columns.tag))
+    if tagged and token == tag:
         raise DataError(
             f"{where}: expected columns of tokens and tags, as in: Paris B-city, got {width} column"
             f"{'s' if width > 1 else ''}; separate them by a tab or spaces, or choose --token-column and --tag-column."
@@ -305,7 +287,7 @@ def _parallel(folder: Path, tagged: bool) -> Iterator[Sentence]:
                 f"label, a sentence a line in each; got no {file.name}."
             )
     files = [words, *([tags] if tagged else []), *([labels] if tagged and labels.is_file() else [])]
-    for row, lines in enumerate(zip_longest(*map(_lines, files)), 1):
+    for row, lines in enumerate(zip_longest(*map(lines_of, files)), 1):
         if None in lines:
             short = files[lines.index(None)]
             longer = files[next(place for place, line in enumerate(lines) if line is not None)]

@@ -1,51 +1,37 @@
-"""Words as the model reads them."""
+"""Words as the model reads them: which word it is, and which parts it has."""
 
 from collections.abc import Sequence
-from zlib import crc32
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from ...models import word_numbers
 from .vocabulary import Vocabulary
 
-
-class WordEmbedding(nn.Module):
-    """Stand-in."""
-
-    def __init__(self, vocabulary_size: int, embedding_size: int, subwords: int = 0):
-        super().__init__()
-        self.words = nn.Embedding(vocabulary_size + 1, embedding_size)
-        self.grams = nn.EmbeddingBag(subwords + 1, embedding_size, mode="sum", padding_idx=0)
-        nn.init.normal_(self.words.weight, std=0.1)
-        nn.init.normal_(self.grams.weight, std=0.1)
-
-    def forward(self, x: tuple[Tensor, Tensor]) -> Tensor:
-        """X."""
-        words, grams = x
-        flat = grams.flatten(0, 1)
-        count = (flat > 0).sum(1, keepdim=True).clamp(min=1)
-        return self.words(words) + (self.grams(flat) / count).view(*words.shape, -1)
-
-
-def grams(word: str, buckets: int) -> list[int]:
-    """X."""
-    s = f"<{word}>"
-    return [crc32(s[i : i + n].encode()) % buckets + 1 for n in (2, 3, 4, 5) for i in range(len(s) - n + 1)][:60]
+SHORTEST, LONGEST = 2, 5  # characters of a part; short ones see endings, capitals and digits
 
 
 class Words:
-    """x."""
+    """A list of words, ready to be looked up.
+
+    Args:
+        forms: the words.
+        vocabulary: those that the model knows; another one is the unknown word, with the parts that it has.
+        subwords: the number of vectors that parts share.
+
+    Shape:
+        tokens (T, B), places in the list; the result (T, B, 1 + N) is what
+        :class:`unrolled.models.WordEmbedding` reads.
+    """
 
     def __init__(self, forms: Sequence[str], vocabulary: Vocabulary, subwords: int):
-        self.ids = torch.tensor([vocabulary.word_places.get(form, -1) + 1 for form in forms])
-        g = [torch.tensor(grams(form, subwords)) for form in forms]
-        self.grams = nn.utils.rnn.pad_sequence(g, batch_first=True)
+        known = {word: place + 1 for word, place in vocabulary.word_places.items()}  # 0 is the unknown word
+        table = word_numbers(forms, known, subwords=subwords, smallest=SHORTEST, largest=LONGEST)
+        self.table = table.to(torch.int32)
+        self.used = (table != 0).sum(1)
 
-    def __call__(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """X."""
-        return self.ids[tokens], self.grams[tokens]
-
-    def with_dropout(self, tokens: Tensor, share: float) -> tuple[Tensor, Tensor]:
-        """X."""
-        words, grams = self(tokens)
-        return torch.where(torch.rand(words.shape) < share, 0, words), grams
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """The numbers of these words, with room for the parts of the longest of them."""
+        flat = tokens.flatten()
+        width = max(1, int((self.table[flat] != 0).sum(1).max()) + 1)
+        return self.table[flat, :width].view(*tokens.shape, -1).long()
