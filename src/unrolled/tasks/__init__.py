@@ -7,7 +7,11 @@ from importlib import import_module
 from typing import Any
 
 OWN_MODULE = "_unrolled_own_"  # begins the name of a module that is a file of the user's own
-_ESTIMATORS: dict[str, str] = {"Forecaster": ".forecast.estimator"}  # name -> module
+_ESTIMATORS = {  # name -> module
+    "Classifier": ".classify.estimator",
+    "Forecaster": ".forecast.estimator",
+    "Tagger": ".tag.estimator",
+}
 
 __all__ = ["OWN_MODULE", *_ESTIMATORS]
 
