@@ -38,6 +38,10 @@ CASES = [
     (months("2000-01", 40, 3), Frequency("quarter")),
     (months("1970-01", 40, 12), Frequency("year")),
     (months("1970-01", 40, 120), Frequency("year", 10)),
+    (months("1999-02", 40, 3), Frequency("quarter")),
+    (month_ends("1999-03", 40)[::3], Frequency("quarter")),
+    (months("1995-07", 40, 12) + np.timedelta64(30, "D"), Frequency("year")),
+    (months("1999-04", 40, 2) + np.timedelta64(6, "h"), Frequency("month", 2)),
 ]
 
 

@@ -189,8 +189,7 @@ def _check_order(table: Table, name: str, rows: Whole, times: NDArray[Any]) -> N
 
 
 def _check_steps(group: Group, times: NDArray[Any], frequency: Frequency, phases: Whole, fill: str) -> None:
-    fixed = frequency.seconds is not None or frequency.unit == "business day"
-    uneven = np.flatnonzero(phases != phases[0]) if fixed else np.zeros(0, dtype=np.int64)
+    uneven = np.flatnonzero(~frequency.even(phases))
     still = np.flatnonzero(np.diff(group.steps) < 1) + 1
     odd = np.concatenate([uneven, still])
     if len(odd):

@@ -98,11 +98,10 @@ def seasons_of(panel: Panel, options: DataOptions) -> tuple[int, ...]:
 
 def default_horizon(panel: Panel) -> int:
     """One season, or what is usual at this frequency; less where the series are short."""
-    usual = 12
-    if panel.frequency is not None:
-        frequency = panel.frequency
-        usual = _HORIZONS.get(frequency.unit, 24) // frequency.every if frequency.every > 1 else 0
-        usual = usual or _HORIZONS.get(frequency.unit, 24)
+    usual, frequency = 12, panel.frequency
+    if frequency is not None:
+        seasons = frequency.seasons() or (usual,)
+        usual = min(seasons[0], 96) if frequency.every > 1 else _HORIZONS.get(frequency.unit, 60)
     return max(1, min(usual, int(panel.lengths.min()) // 6))
 
 

@@ -15,6 +15,7 @@ Whole = NDArray[np.int64]
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _DAY = 86400
+_OF_MONTH = 32 * _DAY  # more seconds than any month has
 UNITS = (*_SECONDS, "business day", *_MONTHS)
 _WORDS = {
     **{name: (unit, 1) for unit in UNITS for name in (unit, f"{unit}s")},
@@ -83,19 +84,29 @@ class Frequency:
         return np.asarray(numbers * _MONTHS[self.unit] * self.every).astype("datetime64[M]").astype("datetime64[s]")
 
     def phase(self, times: Times) -> Whole:
-        """Seconds between the beginning of its step and each time."""
-        inside = times.astype("datetime64[s]") - self.begin(self.number(times))
-        return np.asarray(inside.astype(np.int64))
+        """Where in its step each time stands: seconds, and before them the month of a step of several months."""
+        if self.unit not in _MONTHS:
+            return np.asarray((times.astype("datetime64[s]") - self.begin(self.number(times))).astype(np.int64))
+        months = times.astype("datetime64[M]")
+        inside = (times.astype("datetime64[s]") - months.astype("datetime64[s]")).astype(np.int64)
+        which = np.mod(months.astype(np.int64), _MONTHS[self.unit] * self.every)
+        return np.asarray(which * _OF_MONTH + inside)
+
+    def even(self, phases: Whole) -> NDArray[np.bool_]:
+        """Which phases are that of the first; the day of a month may differ, as the last one of each does."""
+        told = phases // _OF_MONTH if self.unit in _MONTHS else phases
+        return np.asarray(told == told[0])
 
     def times(self, numbers: Whole, phase: int) -> Times:
         """The times of steps whose series stands at ``phase``; ends of months stay ends of months."""
-        begin = self.begin(numbers)
         if self.unit not in _MONTHS:
-            return np.asarray(begin + np.timedelta64(phase, "s"), dtype="datetime64[s]")
-        last = self.begin(numbers + 1) - np.timedelta64(_DAY, "s")
-        whole, rest = divmod(phase, _DAY)
-        days = np.minimum(begin + np.timedelta64(whole * _DAY, "s"), last)
-        return np.asarray(days + np.timedelta64(rest, "s"), dtype="datetime64[s]")
+            return np.asarray(self.begin(numbers) + np.timedelta64(phase, "s"), dtype="datetime64[s]")
+        which, inside = divmod(phase, _OF_MONTH)
+        months = (numbers * _MONTHS[self.unit] * self.every + which).astype("datetime64[M]")
+        last = (months + 1).astype("datetime64[D]") - np.timedelta64(1, "D")
+        whole, rest = divmod(inside, _DAY)
+        days = np.minimum(months.astype("datetime64[D]") + np.timedelta64(whole, "D"), last)
+        return np.asarray(days.astype("datetime64[s]") + np.timedelta64(rest, "s"), dtype="datetime64[s]")
 
     def seasons(self) -> tuple[int, ...]:
         """Steps of the periods that are usual at this frequency, the shortest first."""
