@@ -47,11 +47,15 @@ BAD = {
         [],
         "bad.csv:12: column 'sales': expected a number, got a missing value",
     ),
-    "infinite": (changed(12, "2024-01-11,inf"), [], "bad.csv:12: column 'sales': expected a finite number, got 'inf'"),
+    "infinite": (
+        changed(12, "2024-01-11,inf"),
+        [],
+        "bad.csv:12: column 'sales': expected a finite number of at most 1e.100, got 'inf'",
+    ),
     "too large": (
         changed(12, "2024-01-11,1e999"),
         [],
-        "bad.csv:12: column 'sales': expected a finite number, got '1e999'",
+        "bad.csv:12: column 'sales': expected a finite number of at most 1e.100, got '1e999'",
     ),
     "text": (
         changed(12, "2024-01-11,many"),
@@ -83,7 +87,7 @@ BAD = {
     "off the grid": (
         changed(12, "2024-01-11 06:30,5"),
         [],
-        "bad.csv:12: expected times a day apart, got 2024-01-11 06:30",
+        "bad.csv:12: expected a time of the frequency 'day', got 2024-01-11 06:30",
     ),
     "zones": (
         table("2024-01-01 00:00+01:00,1", "2024-01-02 00:00+01:00,2", "2024-01-03 00:00Z,3"),
@@ -113,6 +117,11 @@ BAD = {
         table(*(f"{row},{row[-2:]}1" for row in daily()), header="date,a,b"),
         [],
         "expected --target to say which column to forecast, got a, b; name one, several with commas between, or all",
+    ),
+    "no number of all": (
+        table(*(f"{row[:10]},x" for row in daily())),
+        ["--target", "all"],
+        "expected a column of numbers to forecast, got sales",
     ),
     "no number": (
         table(*(f"{row[:10]},x" for row in daily())),

@@ -195,15 +195,15 @@ def _check_steps(group: Group, times: NDArray[Any], frequency: Frequency, phases
     if len(odd):
         place = int(odd.min())
         raise DataError(
-            f"{group.place(place)}: expected times a {frequency} apart, got {_shown(times[place])} after "
-            f"{_shown(times[place - 1])}; mend the time, or give another --frequency."
+            f"{group.place(place)}: expected a time of the frequency {str(frequency)!r}, got {_shown(times[place])} "
+            f"after {_shown(times[place - 1])}; mend the time, or give another --frequency."
         )
     gaps = np.flatnonzero(np.diff(group.steps) > 1)
     if len(gaps) and fill == "none":
         place = int(gaps[0]) + 1
         raise DataError(
-            f"{group.place(place)}: expected the time after {_shown(times[place - 1])} (a step is a {frequency}), got "
-            f"{_shown(times[place])}, and so a gap; use --fill forward, linear or zero, or another --frequency."
+            f"{group.place(place)}: expected the time after {_shown(times[place - 1])} (frequency {str(frequency)!r}), "
+            f"got {_shown(times[place])}, and so a gap; use --fill forward, linear or zero, or another --frequency."
         )
     if group.steps[-1] >= _MOST:
         raise DataError(

@@ -164,10 +164,10 @@ def _targets(
 ) -> tuple[str, ...]:
     numbers = tuple(column for column in free if all(map(is_number, cells[column])))
     wanted = names_of(options.target)
-    if ALL in wanted:
-        return numbers
-    if wanted:
+    if wanted and ALL not in wanted:
         return wanted
+    if wanted and numbers:
+        return numbers
     for known in _TARGET:
         for column in numbers:
             if column.lower() == known:

@@ -13,7 +13,7 @@ from .layout import Layout, find_layout
 from .options import DataOptions
 from .panel import Panel, panel_of
 from .source import Source, columns_of, with_columns
-from .table import FILE, ID, LINE, TIME, Table, numbers
+from .table import FILE, ID, LARGEST, LINE, TIME, Table, numbers
 from .times import TimeProblem, parse_times
 
 _SAMPLE = 200
@@ -64,11 +64,11 @@ def _arrays(data: Any) -> list[NDArray[np.float64]] | None:
     else:
         return None
     for index, values in enumerate(made):
-        wrong = np.flatnonzero(~np.isfinite(values))
+        wrong = np.flatnonzero(~(np.abs(values) <= LARGEST))
         if len(wrong):
             raise DataError(
-                f"X: series {index + 1}, value {int(wrong[0]) + 1}: expected a finite number, got {values[wrong[0]]}; "
-                "fill it in before."
+                f"X: series {index + 1}, value {int(wrong[0]) + 1}: expected a finite number of at most {LARGEST:g}, "
+                f"got {values[wrong[0]]}; fill it in before."
             )
         if not len(values):
             raise DataError(f"X: series {index + 1}: expected values, got none.")
@@ -150,9 +150,10 @@ def _numbers(column: Any, lines: Sequence[int], name: str) -> NDArray[np.float64
     if not (isinstance(column, np.ndarray) and np.issubdtype(column.dtype, np.number)):
         return numbers(_cells(column), lines, "X", name)
     values = np.asarray(column, dtype=np.float64)
-    wrong = np.flatnonzero(np.isinf(values))
+    wrong = np.flatnonzero(np.abs(values) > LARGEST)
     if len(wrong):
         raise DataError(
-            f"X: row {int(wrong[0])}: column {name!r}: expected a finite number, got {values[wrong[0]]}; mend it."
+            f"X: row {int(wrong[0])}: column {name!r}: expected a finite number of at most {LARGEST:g}, got "
+            f"{values[wrong[0]]}; mend it."
         )
     return values

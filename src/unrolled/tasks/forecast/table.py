@@ -18,6 +18,7 @@ from .options import DataOptions
 from .times import TimeProblem, parse_times
 
 LINE, FILE, TIME, ID = " line", " file", " time", " id"  # no name of a column begins with a space
+LARGEST = 1e100  # number, whose square is one too
 _CHUNK = 20_000  # rows
 _SAMPLE = 200  # rows that columns are guessed from
 
@@ -164,12 +165,12 @@ def numbers(cells: Sequence[str], lines: Sequence[int], path: str, name: str) ->
         found = np.array(
             [_number(cell, f"{path}:{line}: column {name!r}") for cell, line in zip(cells, lines, strict=True)]
         )
-    infinite = np.flatnonzero(np.isinf(found))
+    infinite = np.flatnonzero(np.abs(found) > LARGEST)
     if len(infinite):
         place = int(infinite[0])
         raise DataError(
-            f"{path}:{lines[place]}: column {name!r}: expected a finite number, got {cells[place]!r}; "
-            "leave the cell empty and use --fill, or mend it."
+            f"{path}:{lines[place]}: column {name!r}: expected a finite number of at most {LARGEST:g}, got "
+            f"{cells[place]!r}; leave the cell empty and use --fill, or mend it."
         )
     return found
 
