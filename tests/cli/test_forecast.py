@@ -45,7 +45,7 @@ def test_a_forecast_on_the_terminal_and_in_files(main, run, tmp_path):
     )
     assert code == 0, err
     assert "2024-02-29" in out
-    assert "from 50 %" in out
+    assert "50 % from" in out
     assert "5 steps were learnt; what is beyond them goes on from there" in err
     rows = list(csv.DictReader((tmp_path / "ahead.csv").read_text().splitlines()))
     assert len(rows) == 16

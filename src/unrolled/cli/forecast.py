@@ -113,7 +113,7 @@ def _look(forecasts: Forecasts) -> str:
     """Of the first series a table of the first steps, of some more a row of bars."""
     share = forecasts.shares[0]
     lower, upper = forecasts.interval(share)
-    header = [forecasts.panel.names[0][:24], "median", f"from {100 * share:g} %", f"to {100 * share:g} %"]
+    header = [forecasts.panel.names[0][:24], "median", f"{100 * share:g} % from", "to"]
     rows = [
         [time, *(shown(float(part[0, step])) for part in (forecasts.median, lower, upper))]
         for step, time in enumerate(forecasts.times(0)[:_STEPS])

@@ -132,6 +132,7 @@ def test_times_with_hours_and_zones():
     found, zone = parse_times(["2024-01-31 5:00+01:00", "2024-01-31T06:30:15+0100", "2024-01-31 07+01:00"])
     assert found.astype(str).tolist() == ["2024-01-31T05:00:00", "2024-01-31T06:30:15", "2024-01-31T07:00:00"]
     assert zone == "+01:00"
+    assert parse_times(["2024-1-5 1:00:00"])[0].astype(str).tolist() == ["2024-01-05T01:00:00"]
     assert parse_times(["2024-01-31T06:30:15Z", "2024-01-31 06:30:15.000 UTC"])[1] == "Z"
 
 

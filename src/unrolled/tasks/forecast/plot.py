@@ -69,4 +69,5 @@ def _draw(axes: Any, forecasts: Forecasts, index: int) -> None:
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)
     if index == 0:
-        axes.legend(loc="upper left", fontsize=8, ncols=2 + len(forecasts.shares))
+        where: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2, "frameon": False}
+        axes.legend(fontsize=8, ncols=2 + len(forecasts.shares), **where)

@@ -10,6 +10,7 @@ from .frequency import Times
 
 _ZONE = re.compile(r"(?<=\d)\s*(Z|z|UTC|[+-]\d\d:?\d\d)$")
 _ISO = re.compile(r"\d{4}(-\d\d?(-\d\d?([T ]\d\d?(:\d\d(:\d\d(\.0*)?)?)?)?)?)?")
+_IN_PLACE = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d)?)?)?)?)?")
 _QUARTER = re.compile(r"(\d{4})-?Q([1-4])")
 _WRITTEN = ("%b %d %Y", "%B %d %Y", "%d %b %Y", "%d %B %Y", "%b %Y", "%B %Y", "%Y%m%d")
 FORMS = "2024-01-31, 2024-01-31 23:00:00, 2024-01, 2024Q1 or 2024"
@@ -53,9 +54,14 @@ def parse_times(cells: Sequence[str], zone: str | None = None) -> tuple[Times, s
         if "/" in text and text[:4].isdigit():
             text = text.replace("/", "-")
         quick.append(text if _ISO.fullmatch(text) else _unusual(index, cell, text))
-    for index, text in enumerate(quick):
+    whole = [text if _IN_PLACE.fullmatch(text) else _padded(text) for text in quick]
+    try:
+        return np.array(whole, dtype="datetime64[s]"), zone or ""
+    except ValueError:  # one of them, sought one by one
+        pass
+    for index, text in enumerate(whole):
         try:
-            found[index] = np.datetime64(_padded(text), "s")
+            found[index] = np.datetime64(text, "s")
         except ValueError:
             raise TimeProblem(index, f"expected a time, got {cells[index]!r}, which is no day; write {FORMS}") from None
     return found, zone or ""
@@ -72,8 +78,6 @@ def is_time(cell: str) -> bool:
 
 def _padded(text: str) -> str:
     """An ISO time whose parts may lack their zeros."""
-    if len(text) in (4, 7, 10, 16, 19):
-        return text
     day, _, clock = text.replace("T", " ").partition(" ")
     parts = [part.zfill(2) for part in day.split("-")]
     return "-".join(parts) + (f"T{':'.join(p.zfill(2) for p in clock.split(':'))}" if clock else "")
