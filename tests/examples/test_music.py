@@ -23,7 +23,7 @@ def figures(printed):
 
 def test_made_up_chorales_are_learned():
     always, model = figures(run("--epochs", "15", "--hidden-size", "64"))
-    assert model < 0.6 * always
+    assert model < always - 1.5
 
 
 def test_what_was_never_played_counts_as_much_as_it_should(tmp_path):
