@@ -45,7 +45,9 @@ def test_a_file_for_validation_takes_the_place_of_the_share(tmp_path):
     assert loaded.evaluate([tmp_path / "train"])["loss"] != pytest.approx(found["loss"], rel=1e-3)
     assert text.resume(run.folder, steps=5).outcome.step == 5
     (tmp_path / "valid").write_text("is a rose a rose?\n" * 5)
-    with pytest.raises(DataError, match=r"expected the data that the run began with, but the validation text .*valid has"):
+    with pytest.raises(
+        DataError, match=r"expected the data that the run began with, but the validation text .*valid has"
+    ):
         text.resume(run.folder, steps=7)
 
 

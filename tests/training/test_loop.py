@@ -42,19 +42,19 @@ def test_the_best_weights_are_those_of_the_best_evaluation(tmp_path):
     problem.model.load_state_dict(weights(tmp_path / "run", "model"))
     problem.model.eval()
     with torch.no_grad():
-        assert problem.evaluate() == outcome.best["validation_loss"]
+        assert problem.evaluate().loss == outcome.best["validation_loss"]
     assert load_checkpoint(tmp_path / "run" / "model.safetensors").info["figures"] == outcome.best
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "adam", "rmsprop", "sgd"])
+@pytest.mark.parametrize(("optimizer", "averaging"), [("adamw", 0.0), ("adam", 0.9), ("rmsprop", 0.0), ("sgd", 0.0)])
 @pytest.mark.parametrize("stop", [0, 1, 6, 11])
-def test_an_exception_anywhere_and_on_it_goes(optimizer, stop, tmp_path):
+def test_an_exception_anywhere_and_on_it_goes(optimizer, averaging, stop, tmp_path):
     class Crash(Observer):
         def stepped(self, record):
             if record["step"] == stop + 1:
                 raise KeyboardInterrupt
 
-    settings = {"optimizer": optimizer, "evaluate_every": 4, "save_every": 1e-9}
+    settings = {"optimizer": optimizer, "averaging": averaging, "evaluate_every": 4, "save_every": 1e-9}
     run(tmp_path / "whole", **settings)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "run", observers=[Crash()], **settings)

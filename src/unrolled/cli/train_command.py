@@ -144,10 +144,8 @@ def _check_either(options: dict[str, Any]) -> None:
     for names in _EITHER:
         both = [flag(name) for name in names if name in options]
         if len(both) > 1:
-            count = "both" if len(both) == 2 else str(len(both))
-            raise UsageProblem(
-                f"{', '.join(both)}: expected one of the {'two' if count == 'both' else count}, got {count}."
-            )
+            got = "the two, got both" if len(both) == 2 else f"them, got {len(both)}"
+            raise UsageProblem(f"{', '.join(both)}: expected one of {got}.")
 
 
 for _command in COMMANDS.values():
