@@ -71,7 +71,8 @@ class Classifier(ClassifierMixin, Estimator):
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """The class of each example (N,)."""
-        return np.asarray(self.classes_[self._said(X).probabilities.argmax(1)])
+        best = self._said(X).probabilities.argmax(1)
+        return np.asarray(self.classes_[best])
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """The probability of each class (N, C), in the order of ``classes_``."""

@@ -71,7 +71,8 @@ def train(
         >>> import pathlib, tempfile
         >>> from unrolled.tasks import classify
         >>> from unrolled.tasks.classify.options import ClassifyOptions
-        >>> options = ClassifyOptions.model_validate({"model": {"hidden_size": 8}, "training": {"steps": 30}})
+        >>> training = {"steps": 60, "learning_rate": 0.01}
+        >>> options = ClassifyOptions.model_validate({"model": {"hidden_size": 8}, "training": training})
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     table = pathlib.Path(folder, "table.csv")
         ...     _ = table.write_text("text,label\n" + "what a joy,good\nso very dull,bad\n" * 20)
