@@ -2,8 +2,9 @@
 
 from .classify.options import COMMAND as CLASSIFY
 from .command import Command
+from .tag.options import COMMAND as TAG
 from .text.options import COMMAND as TEXT
 
-COMMANDS = {command.name: command for command in (TEXT, CLASSIFY)}
+COMMANDS = {command.name: command for command in (TEXT, CLASSIFY, TAG)}
 
 __all__ = ["COMMANDS", "Command"]

@@ -1,0 +1,163 @@
+"""The data of a run: where they come from, how they are divided, and what the run folder says of them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...core import DataError
+from ...training.run_folder import RunFolder
+from ..reading import hash_of
+from ..running import changed_since, damaged
+from .example import requests
+from .numbers import Int, Part, Reader, learn_vocabulary, name_in_order
+from .options import DataOptions, TagOptions
+from .sentences import Columns, Sentence, read_sentences
+from .spans import Scheme, find_scheme
+from .vocabulary import FILE, Vocabulary
+
+EXAMPLE = 1500  # requests of the built-in example
+VALIDATION_NAMES = ("valid", "validation", "dev")
+
+
+@dataclass(frozen=True)
+class TagData:
+    """What is learnt from, what is held out, and the vocabulary."""
+
+    training: Part
+    validation: Part
+    forms: list[str]  # every word that occurs, in the validation data too
+    tags: list[str]  # the vocabulary's, and behind them those that only the validation data have
+    labels: list[str]  # likewise
+    vocabulary: Vocabulary
+    source: dict[str, Any]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Where the data came from, and their hashes."""
+        return {"data": self.source}
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The vocabulary."""
+        return {FILE: self.vocabulary.dump()}
+
+    def sentences(self, part: Part) -> list[Sentence]:
+        """A part as sentences once more, with tags in the vocabulary's scheme."""
+        made = []
+        for tokens, tags, label in zip(*part.of(range(len(part))), strict=True):
+            words = [self.forms[token] for token in tokens]
+            made.append(Sentence(words, [self.tags[tag] for tag in tags], self.labels[label] if label >= 0 else None))
+        return made
+
+
+def read_data(source: Any, options: TagOptions, saved: RunFolder | None) -> TagData:
+    """The data of a run; see :class:`unrolled.tasks.running.Task`.
+
+    Args:
+        source: paths (none for the built-in example), a tuple that begins with sentences in memory, or None for what
+            ``saved`` was made with.
+        options: settled ones.
+        saved: the run that is gone on with, or begun from.
+
+    Raises:
+        DataError: a file cannot be used; it is named, with the row.
+    """
+    if isinstance(source, tuple):
+        validation = options.data.validation
+        held_out = None if validation is None else _read([Path(validation)], options.data)
+        return _numbers(source[0], held_out, {"paths": None}, options, saved)
+    resumed = saved if source is None else None
+    recorded = _recorded(resumed) if resumed else {}
+    given = recorded["paths"] if resumed else source
+    if given is None:
+        raise DataError(f"{saved and saved.path}: was trained on data in memory, so it can only go on from Python.")
+    paths, part = _divide([Path(path) for path in given], options.data.validation)
+    described = {
+        "paths": [str(Path(path).resolve()) for path in given],
+        "sha256": hash_of(paths) if paths else None,
+        "validation_sha256": None if part is None else hash_of([part]),
+    }
+    for key in ("sha256", "validation_sha256"):
+        if resumed and described[key] != recorded.get(key):
+            raise changed_since(resumed, f"{', '.join(map(str, paths))} or the validation data have")
+    training = _read(paths, options.data) if paths else requests(EXAMPLE)
+    held_out = None if part is None else _read([part], options.data)
+    return _numbers(training, held_out, described, options, saved)
+
+
+def recorded_vocabulary(folder: RunFolder) -> Vocabulary:
+    """The vocabulary of a run.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    return Vocabulary.load(folder.read_text(FILE), str(folder.path / FILE))
+
+
+def _recorded(folder: RunFolder) -> dict[str, Any]:
+    found = folder.config.get("data")
+    if not isinstance(found, dict) or not isinstance(found.get("paths", ""), list | None):
+        raise damaged(folder, "it states no data")
+    return found
+
+
+def _divide(paths: list[Path], validation: str | None) -> tuple[list[Path], Path | None]:
+    """A folder with parts named train and valid (or dev) stands for both."""
+    named = None if validation is None else Path(validation)
+    if len(paths) != 1 or not paths[0].is_dir() or (paths[0] / "seq.in").exists():
+        return paths, named
+    parts = {entry.stem.lower(): entry for entry in sorted(paths[0].iterdir()) if not entry.name.startswith(".")}
+    if "train" not in parts:
+        raise DataError(
+            f"{paths[0]}: expected a folder with seq.in and seq.out, or with parts that are named train and valid, "
+            f"got {', '.join(sorted(parts)[:5]) or 'an empty folder'}."
+        )
+    return [parts["train"]], named or next((parts[name] for name in VALIDATION_NAMES if name in parts), None)
+
+
+def _read(paths: list[Path], data: DataOptions) -> Iterator[Sentence]:
+    for path in paths:
+        empty = True
+        for sentence in read_sentences(path, data.format, Columns(data.token_column, data.tag_column)):
+            empty = False
+            yield sentence
+        if empty:
+            raise DataError(f"{path}: expected sentences with a tag for every token, got none: it is empty.")
+
+
+def _numbers(
+    training: Iterable[Sentence],
+    validation: Iterable[Sentence] | None,
+    source: dict[str, Any],
+    options: TagOptions,
+    saved: RunFolder | None,
+) -> TagData:
+    reader = Reader()
+    parts = [reader.take(training)] + ([] if validation is None else [reader.take(validation)])
+    written = find_scheme(reader.tags, reader.where) if options.data.scheme != "none" else "none"
+    known = recorded_vocabulary(saved) if saved else None
+    scheme: Scheme = written if written == "none" or options.data.scheme == "auto" else options.data.scheme
+    parts = reader.in_scheme(parts, known.scheme if known else scheme)
+    learnt, held_out = parts if len(parts) == 2 else _share(parts[0], options)
+    vocabulary = known or learn_vocabulary(reader, learnt, scheme, written)
+    if known is None and not options.model.intent:
+        vocabulary = replace(vocabulary, labels=[])
+    tags = name_in_order(vocabulary.tags, reader.tags)
+    labels = name_in_order(vocabulary.labels, reader.labels)
+    learnt, held_out = (reader.renamed(part, tags, labels) for part in (learnt, held_out))
+    return TagData(learnt, held_out, list(reader.forms), tags, labels, vocabulary, source)
+
+
+def _share(part: Part, options: TagOptions) -> tuple[Part, Part]:
+    """Some sentences, by chance, are held out."""
+    count = round(len(part) * options.data.validation_share)
+    if not 0 < count < len(part):
+        raise DataError(
+            f"expected sentences for training and for validation, got {len(part)} in all, of which {count} would be "
+            "held out; give more, or another --validation-share."
+        )
+    order: Int = np.random.default_rng([options.training.seed, 7]).permutation(len(part))
+    return part.chosen(np.sort(order[count:])), part.chosen(np.sort(order[:count]))
