@@ -52,11 +52,11 @@ def test_texts_are_learnt_beside_the_baselines(tmp_path):
 
 
 def test_a_word_never_seen_is_read_by_its_parts(tmp_path):
-    wanted = options(model={"subwords": 500, "dropout": 0.0}, training={"steps": 80}, augment={"word_dropout": 0.0})
+    wanted = options(model={"subwords": 500, "dropout": 0.0}, training={"steps": 120}, augment={"word_dropout": 0.4})
     loaded = classify.load(classify.train([reviews(tmp_path / "train.csv")], tmp_path / "run", wanted).folder)
-    said = loaded.predict([f"the film was so {word} and long" for word in ("lovelyness", "dullness")])
+    said = loaded.predict([f"the film was so {word} and long" for word in ("lovelyy", "dulll")])
     assert said.labels == ["good", "bad"]
-    assert not {"lovelyness", "dullness"} & set(loaded.encoder.vocabulary.words)
+    assert not {"lovelyy", "dulll"} & set(loaded.encoder.vocabulary.words)
 
 
 def test_the_explanation_finds_the_word_that_decides(tmp_path):
