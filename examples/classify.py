@@ -38,7 +38,8 @@ def show_errors(model, images, truth, most=5):
         return
     for row in range(8):
         print("    " + "    ".join("".join(" .:*#"[min(4, int(v // 4))] * 2 for v in images[at, row]) for at in wrong))
-    captions = [f"a {truth[at]}, taken for a {guess}" for at, guess in zip(wrong, model.predict(images[wrong]), strict=True)]
+    guesses = model.predict(images[wrong])
+    captions = [f"a {truth[at]}, taken for a {guess}" for at, guess in zip(wrong, guesses, strict=True)]
     print("    " + "    ".join(caption.ljust(16) for caption in captions))
 
 
@@ -61,7 +62,8 @@ def words(steps):
     """A network that reads in order beside a regression that counts words."""
     (X, y), (new_X, new_y) = sentences(600, 0), sentences(300, 1)
     counted = make_pipeline(CountVectorizer(), LogisticRegression(max_iter=1000)).fit(X, y)
-    model = Classifier(cell="gru", hidden_size=32, embedding_size=32, subwords=0, steps=steps, learning_rate=0.01)
+    model = Classifier(cell="gru", hidden_size=32, embedding_size=32, subwords=0, dropout=0.0, steps=steps,
+                       learning_rate=0.01, word_dropout=0.0)  # fmt: skip
     model.fit(X, y)
     print(f"sentences   GRU {model.score(new_X, new_y):.3f}, counted words {counted.score(new_X, new_y):.3f}")
     explain(model, new_X[:3])
