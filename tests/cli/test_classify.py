@@ -159,3 +159,15 @@ def test_help_names_every_group(main):
     for words in ("Data", "Model", "Training", "Augment", "--label-pattern", "--ensemble", "--mask-time"):
         assert words in out
     assert "--explain" in main("classify", "--help")[1]
+
+
+def test_a_file_is_one_text_where_files_were_learnt(main, tmp_path):
+    for label, word in (("good", "fine"), ("bad", "dull")):
+        (tmp_path / "texts" / label).mkdir(parents=True)
+        for number in range(10):
+            (tmp_path / "texts" / label / f"{number}.txt").write_text(f"a {word} film\n\nof some length\n")
+    assert main("train", "classify", "texts", *SMALL, "--steps", "40", "-o", "run")[0] == 0
+    (tmp_path / "new.txt").write_text("so dull\n\nit was\n")
+    code, out, err = main("classify", "run", "new.txt")
+    assert code == 0, err
+    assert [line.split()[:5] for line in out.splitlines()[1:]] == [["so", "dull", "it", "was", "bad"]]

@@ -67,6 +67,18 @@ def test_save_and_load_predict_alike(waves, tmp_path):
     loaded = Classifier.load(tmp_path / "run")
     assert (loaded.predict_proba(X) == model.predict_proba(X)).all()
     assert loaded.get_params()["cell"] == "gru"
+    assert loaded.predict(X).dtype == y.dtype
+    assert loaded.score(X, y) == model.score(X, y)
+
+
+@pytest.mark.parametrize("labels", [["b", "a"], [True, False], [10.0, 9.0], [-1, -10]])
+def test_labels_come_back_as_they_were(labels, waves):
+    X, y = waves
+    names = np.array(labels)[y]
+    model = Classifier(**{**SMALL, "steps": 2}).fit(X, names)
+    assert model.classes_.tolist() == sorted(labels)
+    assert model.classes_.dtype.kind == names.dtype.kind
+    assert set(model.predict(X).tolist()) <= set(labels)
 
 
 def test_what_cannot_be_learnt_is_told(waves):

@@ -164,7 +164,9 @@ def test_division_holds_out_the_same_share_of_each_class():
 
 def test_classes_that_are_numbers_are_in_the_order_of_numbers():
     assert classes_of(["10", "9", "10", "1"], "x") == ("1", "9", "10")
+    assert classes_of(["-1", "-10", "2"], "x") == ("-10", "-1", "2")
     assert classes_of(["b", "a", "10"], "x") == ("10", "a", "b")
+    assert classes_of(["nan", "2", "10"], "x") == ("10", "2", "nan")
 
 
 def test_words():
