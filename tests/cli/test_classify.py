@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import wave
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -171,3 +172,24 @@ def test_a_file_is_one_text_where_files_were_learnt(main, tmp_path):
     code, out, err = main("classify", "run", "new.txt")
     assert code == 0, err
     assert [line.split()[:5] for line in out.splitlines()[1:]] == [["so", "dull", "it", "was", "bad"]]
+
+
+def test_many_classes_with_odd_names(main, tmp_path):
+    names = ["\x1b[31mred", "a$b$", 'say "hi"', "<b>&amp;", "[bold]", "x" * 300, "två", "猫", *map(str, range(10))]
+    rows = [json.dumps({"text": f"word{at} here", "label": name}) for at, name in enumerate(names) for _ in range(4)]
+    (tmp_path / "train.jsonl").write_text("\n".join(rows) + "\n")
+    code, out, err = main("train", "classify", "train.jsonl", *SMALL, "--steps", "4", "-o", "run")
+    assert code == 0, err
+    assert "\x1b" not in out + err
+    assert "most confused" in out
+    picture = ElementTree.fromstring((tmp_path / "run" / "confusion.svg").read_text())
+    drawn = {element.text for element in picture.iter() if element.text}
+    assert {"a$b$", 'say "hi"', "<b>&amp;", "[bold]", "två", "猫"} <= drawn
+    code, out, _ = main("classify", "run", "train.jsonl", "--explain")
+    assert code == 0
+    assert "... and 52 more; --output FILE has all." in out
+    assert "\x1b[31mred" not in out
+    code, out, _ = main("classify", "run", "train.jsonl", "--write", "csv")
+    table = list(csv.DictReader(io.StringIO(out)))
+    assert len(table) == len(rows)
+    assert {name.removeprefix("probability ") for name in table[0] if name.startswith("probability")} == set(names)
