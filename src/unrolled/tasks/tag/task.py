@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ...core import DataError
+from ...models import WordEmbedding
 from ...training.problem import Observer
 from ...training.run_folder import RunFolder
 from .. import running
@@ -25,7 +26,7 @@ from .problem import AT_ONCE, TagProblem
 from .sentences import Columns, Format, Sentence, read_sentences, split_text
 from .spans import OUTSIDE, normal, split_tag
 from .vocabulary import Vocabulary
-from .words import WordEmbedding, Words
+from .words import Words
 
 BASELINE = "most frequent tag of each word"
 
@@ -51,7 +52,9 @@ TASK = TagTask()
 
 def make_model(options: ModelOptions, vocabulary: Vocabulary) -> TaggingModel:
     """A model with weights drawn anew."""
-    embedding = WordEmbedding(len(vocabulary.words), options.embedding_size, options.subwords)
+    embedding = WordEmbedding(
+        len(vocabulary.words) + 1, options.embedding_size, options.subwords, word_dropout=options.word_dropout
+    )
     with first_step(options.cell):
         return TaggingModel(
             embedding,

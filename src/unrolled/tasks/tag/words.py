@@ -28,7 +28,6 @@ class Words:
         known = {word: place + 1 for word, place in vocabulary.word_places.items()}  # 0 is the unknown word
         table = word_numbers(forms, known, subwords=subwords, smallest=SHORTEST, largest=LONGEST)
         self.table = table.to(torch.int32)
-        self.used = (table != 0).sum(1)
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """The numbers of these words, with room for the parts of the longest of them."""
