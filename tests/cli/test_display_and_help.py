@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from unrolled.tasks.registry import COMMANDS as TASKS
 from unrolled.tasks.text.options import DataOptions, ModelOptions, SamplingOptions
 from unrolled.training.options import TrainingOptions
 
@@ -124,7 +125,9 @@ def test_generate_streams_the_prompt_and_what_follows(command, corpus):
     assert f"perplexity          {figures['perplexity']:.4f}" in shown
 
 
-COMMANDS = [[], ["train"], ["train", "text"], ["generate"], ["evaluate"]]
+COMMANDS = [[], ["train"], ["train", "text"], ["generate"], ["evaluate"], ["predict"], ["tune"]]
+COMMANDS += [[verb, name] for name in TASKS for verb in ("train", "tune")]
+COMMANDS += [[task.verb] for task in TASKS.values() if task.verb]
 
 
 def test_help_does_not_load_torch_and_fits_eighty_columns():
@@ -133,7 +136,8 @@ def test_help_does_not_load_torch_and_fits_eighty_columns():
     code += "        assert main([*words, flag]) == 0\n        print('=====')\n"
     code += "assert main(['--version']) == 0\n"
     code += "assert main(['train', 'text', '--layers', '0']) == 2\n"
-    code += "heavy = {'torch', 'numpy', 'matplotlib', 'safetensors', 'tokenizers'} & set(sys.modules)\n"
+    heavy = {"torch", "numpy", "matplotlib", "safetensors", "tokenizers", "sklearn", "narwhals", "soundfile"}
+    code += f"heavy = {heavy!r} & set(sys.modules)\n"
     code += "assert not heavy, heavy"
     environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1"}
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
@@ -144,7 +148,7 @@ def test_help_does_not_load_torch_and_fits_eighty_columns():
     assert version == f"unrolled {__version__}\n"
     assert all(len(line) <= 80 for line in ended.stdout.splitlines())
     text, generate, evaluate = helps[4], helps[6], helps[8]
-    for shown, examples in ((text, 5), (generate, 2), (evaluate, 1)):
+    for shown, examples in ((text, 5), (generate, 2), (evaluate, 2)):
         lines = [line.strip() for line in shown.splitlines()]
         found = [line for line in lines if line.startswith("unrolled ")]
         assert len(found) == examples  # each on a line of its own

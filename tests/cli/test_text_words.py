@@ -75,8 +75,8 @@ def test_stopped_anywhere_it_goes_on_bit_for_bit(tmp_path, corpus, validation, s
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--epochs 2 --steps 3", "--steps, --epochs: expected one of them, got 2"),
-        ("--epochs 2 --minutes 3", "--minutes, --epochs: expected one of them, got 2"),
+        ("--epochs 2 --steps 3", "--steps, --epochs: expected one of the two, got both"),
+        ("--epochs 2 --minutes 3", "--minutes, --epochs: expected one of the two, got both"),
         ("--epochs 0", "--epochs: expected a value greater than or equal to 1, got 0"),
         ("--decay 0", "--decay: expected a value greater than 0, got 0"),
         ("--decay 1.5", "--decay: expected a value less than or equal to 1, got 1.5"),
@@ -101,4 +101,4 @@ def test_a_validation_file_that_is_missing_or_has_changed_is_named(main, corpus,
     validation.write_text("the cat\n" * 9, encoding="utf-8")
     code, _, err = main("train", "text", "--resume", "run", "--steps", 4)
     assert code == 1
-    assert f"but {validation} has changed since" in err
+    assert f"but the validation text {validation} has changed since" in err

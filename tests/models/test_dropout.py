@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from unrolled.models.dropout import Dropout
+from unrolled.models.dropout import Dropout, VariationalDropout
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.93])
@@ -50,3 +50,19 @@ def test_the_ends_of_the_range_stay_finite(p):
 
 def test_nothing_in_nothing_out():
     assert Dropout(0.5)(torch.ones(0, 3)).shape == (0, 3)
+
+
+def test_one_mask_for_a_sequence():
+    torch.manual_seed(0)
+    y = VariationalDropout(0.3)(torch.ones(5, 100, 40))
+    assert torch.equal(y, y[:1].expand_as(y))
+    assert abs(float((y == 0).double().mean()) - 0.3) < 0.03
+    torch.testing.assert_close(y[y != 0], torch.full_like(y[y != 0], 1 / 0.7))
+    x = torch.randn(5, 3, 4)
+    assert VariationalDropout(0.3).eval()(x) is x
+    assert VariationalDropout(0.0)(x) is x
+
+
+def test_a_single_step_has_a_mask_for_each_row():
+    y = VariationalDropout(0.5)(torch.ones(50, 40))
+    assert len((y == 0).unique(dim=0)) > 40

@@ -29,8 +29,7 @@ def _paths(command: Command) -> Any:
 
 
 def _groups(command: Command) -> list[tuple[str, Any]]:
-    fields = command.options.model_fields
-    return [(name.capitalize(), fields[name].annotation) for name in ("data", "model", "training")]
+    return [(name.capitalize(), field.annotation) for name, field in command.options.model_fields.items()]
 
 
 def _add_train(command: Command) -> None:
@@ -145,10 +144,8 @@ def _check_either(options: dict[str, Any]) -> None:
     for names in _EITHER:
         both = [flag(name) for name in names if name in options]
         if len(both) > 1:
-            count = "both" if len(both) == 2 else str(len(both))
-            raise UsageProblem(
-                f"{', '.join(both)}: expected one of the {'two' if count == 'both' else count}, got {count}."
-            )
+            got = "the two, got both" if len(both) == 2 else f"them, got {len(both)}"
+            raise UsageProblem(f"{', '.join(both)}: expected one of {got}.")
 
 
 for _command in COMMANDS.values():

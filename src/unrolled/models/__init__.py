@@ -3,6 +3,16 @@
 from .language_model import LanguageModel
 from .sequence_to_sequence import SequenceToSequence
 from .sequence_to_vector import SequenceToVector
+from .subwords import word_numbers, word_parts
 from .vector_to_sequence import VectorToSequence
+from .word_embedding import WordEmbedding
 
-__all__ = ["LanguageModel", "SequenceToSequence", "SequenceToVector", "VectorToSequence"]
+__all__ = [
+    "LanguageModel",
+    "SequenceToSequence",
+    "SequenceToVector",
+    "VectorToSequence",
+    "WordEmbedding",
+    "word_numbers",
+    "word_parts",
+]

@@ -1,4 +1,4 @@
-"""Dropout with a mask that is drawn four numbers at a time: PyTorch's own draws one, on one thread."""
+"""Dropout: a mask drawn four numbers at a time, where PyTorch's own draws one; and one mask for a whole sequence."""
 
 import torch
 from torch import Tensor, nn
@@ -21,3 +21,18 @@ class Dropout(nn.Dropout):
         bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         kept = bits.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - _VALUES // 2
         return x * kept.to(x.dtype).mul_(_VALUES / (_VALUES - dropped))
+
+
+class VariationalDropout(nn.Dropout):
+    """Dropout with one mask for all time steps of a sequence (T, B, I); a single step (B, I) has a mask of its own.
+
+    Reference:
+        Gal and Ghahramani 2016, arXiv:1512.05287.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
+        if not (self.training and self.p):
+            return x
+        mask = F.dropout(x.new_ones(x.shape[-2:]), self.p)
+        return x * mask

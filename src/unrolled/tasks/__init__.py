@@ -7,7 +7,10 @@ from importlib import import_module
 from typing import Any
 
 OWN_MODULE = "_unrolled_own_"  # begins the name of a module that is a file of the user's own
-_ESTIMATORS: dict[str, str] = {"Tagger": ".tag.estimator"}  # name -> module
+_ESTIMATORS = {  # name -> module
+    "Classifier": ".classify.estimator",
+    "Tagger": ".tag.estimator",
+}
 
 __all__ = ["OWN_MODULE", *_ESTIMATORS]
 

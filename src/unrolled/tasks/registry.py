@@ -1,9 +1,10 @@
 """Every task as the command line knows it: its options, what it reads, its help texts. Torch is not imported."""
 
+from .classify.options import COMMAND as CLASSIFY
 from .command import Command
 from .tag.options import COMMAND as TAG
 from .text.options import COMMAND as TEXT
 
-COMMANDS = {command.name: command for command in (TEXT, TAG)}
+COMMANDS = {command.name: command for command in (TEXT, CLASSIFY, TAG)}
 
 __all__ = ["COMMANDS", "Command"]

@@ -59,6 +59,8 @@ class ModelOptions(shared.ModelOptions):
         description="Dropout of embedding, between layers and before the output.",
         **shared.tuned(low=0.0, high=0.4),
     )
+    variational_dropout: bool = Field(False, description="One mask of dropout for all steps of a window.")
+    tie_weights: bool = Field(False, description="Let the output layer share the weights of the embedding.")
 
 
 class TextOptions(shared.TaskOptions):

@@ -208,7 +208,14 @@ def _model(options: ModelOptions, vocabulary_size: int) -> LanguageModel:
     factory = cell_factory(options.cell, options.hidden_size)
     with first_step(options.cell):
         model = LanguageModel(
-            vocabulary_size, factory, options.embedding_size, options.layers, options.dropout, options.residual
+            vocabulary_size,
+            factory,
+            options.embedding_size,
+            options.layers,
+            options.dropout,
+            options.residual,
+            tie_weights=options.tie_weights,
+            variational_dropout=options.variational_dropout,
         )
     if options.initialization == "uniform":
         uniform_(model, options.initialization_range)

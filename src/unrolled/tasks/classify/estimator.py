@@ -1,0 +1,78 @@
+"""The classifier after scikit-learn's conventions."""
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+
+from ...core import InputError
+from ..estimator import Estimator
+from .task import TASK, ClassifyRun, Predictions
+
+
+class Classifier(ClassifierMixin, Estimator):
+    """A recurrent classifier of texts or numeric sequences.
+
+    Args:
+        options: those of ``unrolled train classify``, each by its name, such as ``cell``, ``hidden_size``,
+            ``epochs``; see docs/classify.md.
+        output: a run folder to make, and to keep; by default there is none after ``fit``.
+        progress: show how training goes; by default where there is a terminal or a notebook.
+
+    Attributes:
+        classes_: the labels, sorted.
+        run_: the trained run.
+
+    Shape:
+        X: a list of texts, a list of arrays (T_i, F), or an array (N, T, F) or (N, T); y (N,).
+
+    Example:
+        >>> import numpy as np
+        >>> from unrolled.tasks import Classifier
+        >>> draw = np.random.default_rng(0)
+        >>> y = np.array([0, 1] * 40)
+        >>> X = draw.normal(size=(80, 12, 1)) + y[:, None, None]
+        >>> model = Classifier(cell="gru", hidden_size=8, steps=60, learning_rate=0.01).fit(X, y)
+        >>> float(model.score(X, y)) > 0.9, model.predict_proba(X).shape
+        (True, (80, 2))
+    """
+
+    task = TASK
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803 (scikit-learn's name)
+        """Train on labelled sequences.
+
+        Raises:
+            DataError, InputError: the data or a parameter cannot be used.
+        """
+        if y is None:
+            raise InputError("y: expected a label for each example, got None.")
+        labels = np.asarray(y)
+        if labels.ndim != 1 or labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
+            raise InputError(f"y: expected labels (N,), whole numbers or names, got {labels.dtype} {labels.shape}.")
+        names = [str(label) for label in labels.tolist()]
+        self._labels = dict(zip(names, labels.tolist(), strict=True))
+        super().fit(X, names)
+        return self
+
+    def _take(self, folder: Path) -> None:
+        super()._take(folder)
+        known = getattr(self, "_labels", {})
+        self.classes_ = np.array([known.get(name, name) for name in self.run_.classes])
+
+    def _open(self, folder: Path) -> ClassifyRun:
+        return ClassifyRun(folder, cell=self.cell if ":" in self.cell else None)
+
+    def _said(self, X: Any) -> Predictions:  # noqa: N803
+        said: Predictions = self._fitted().predict(X)
+        return said
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
+        """The class of each example (N,)."""
+        return np.asarray(self.classes_[self._said(X).probabilities.argmax(1)])
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """The probability of each class (N, C), in the order of ``classes_``."""
+        return self._said(X).probabilities
