@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.text import Text
 
 from ..core import InputError
+from ..tasks.classify.data import ClassifyData
 from ..tasks.classify.explain import Explanation
 from ..tasks.classify.options import EvaluateOptions, PredictOptions
 from ..tasks.classify.plot import check_plot, plot_confusion, plot_explanation
 from ..tasks.classify.problem import log_probabilities
 from ..tasks.classify.reader import Reader
 from ..tasks.classify.show import curve, shown_examples, verdict
-from ..tasks.classify.data import ClassifyData
 from ..tasks.classify.task import TASK, ClassifyRun, Predictions, scores_of
 from ..tasks.running import Training
 from ..tasks.scores import Scores

@@ -50,7 +50,7 @@ class Classifier(ClassifierMixin, Estimator):
         if y is None:
             raise InputError("y: expected a label for each example, got None.")
         labels = np.asarray(y)
-        if labels.ndim != 1 or labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
+        if labels.ndim != 1 or (labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels))):
             raise InputError(f"y: expected labels (N,), whole numbers or names, got {labels.dtype} {labels.shape}.")
         names = [str(label) for label in labels.tolist()]
         self._labels = dict(zip(names, labels.tolist(), strict=True))
