@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from ...core import DataError
-from ...models import WordEmbedding
 from ...training.problem import Observer
 from ...training.run_folder import RunFolder
 from .. import running
@@ -26,7 +25,7 @@ from .problem import AT_ONCE, TagProblem
 from .sentences import Columns, Format, Sentence, read_sentences, split_text
 from .spans import OUTSIDE, normal, split_tag
 from .vocabulary import Vocabulary
-from .words import Words
+from .words import TokenEmbedding, Words
 
 BASELINE = "most frequent tag of each word"
 
@@ -52,9 +51,7 @@ TASK = TagTask()
 
 def make_model(options: ModelOptions, vocabulary: Vocabulary) -> TaggingModel:
     """A model with weights drawn anew."""
-    embedding = WordEmbedding(
-        len(vocabulary.words) + 1, options.embedding_size, options.subwords, word_dropout=options.word_dropout
-    )
+    embedding = TokenEmbedding(len(vocabulary.words), options.embedding_size, options.subwords, options.word_dropout)
     with first_step(options.cell):
         return TaggingModel(
             embedding,
