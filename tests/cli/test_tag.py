@@ -1,7 +1,9 @@
 """The tag task's commands, from training to tagged text; and what is wrong with data, in one line with its row."""
 
+import io
 import json
 import shutil
+import sys
 
 import pytest
 
@@ -131,6 +133,23 @@ def test_nothing_half_written(refused, run, tmp_path):
     (tmp_path / "a.jsonl").write_text('{"tokens": ["fly"]}\n' * 5000 + "{\n")
     assert "a.jsonl:5001: expected one JSON object a line" in refused(1, "tag", run, "a.jsonl", "--output", "b.jsonl")
     assert "cannot write here" in refused(1, "tag", run, "--text", "fly", "--output", "nowhere/b.jsonl")
+
+
+def test_standard_input(main, refused, run, monkeypatch):
+    def give(data):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    give("\ufefffly to oldport\n\nwake me\n".encode())
+    code, out, _ = main("tag", run, "--style", "jsonl")
+    assert code == 0
+    assert [json.loads(line)["tokens"] for line in out.splitlines()] == [["fly", "to", "oldport"], [], ["wake", "me"]]
+    give(b"fly\tO\nto\tO\n\nwake\tO\n")
+    _, out, _ = main("tag", run, "--format", "conll")
+    assert [line.split("\t")[0] for line in out.splitlines() if line[:1] != "#"] == ["fly", "to", "", "wake", ""]
+    give(b"fly\ncaf\xe9\n")
+    assert "standard input:2: expected UTF-8 text, got the byte 0xe9" in refused(1, "tag", run)
+    give(b"fly\0\n")
+    assert "standard input:1: expected text, got a NUL byte in a token" in refused(1, "tag", run)
 
 
 BAD = {
