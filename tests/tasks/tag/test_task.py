@@ -2,14 +2,18 @@
 
 import json
 import signal
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
 
 from unrolled.core import DataError, InputError, InputTypeError
 from unrolled.tasks import Tagger, tag
 from unrolled.tasks.running import settle
+from unrolled.tasks.tag import numbers
 from unrolled.tasks.tag.data import read_data
 from unrolled.tasks.tag.example import requests
 from unrolled.tasks.tag.options import TagOptions
@@ -72,6 +76,20 @@ def test_beginning_from_another_run_keeps_its_vocabulary(tmp_path):
     tag.train([file], tmp_path / "second", options(), begin_from=tmp_path / "first")
     first, second = (tag.load(tmp_path / name).vocabulary for name in ("first", "second"))
     assert first == second
+    file.write_text("fly O\nto O\noldport B-harbour\n\n" * 20)
+    with pytest.raises(DataError, match="with the tags and intents of this run only, got B-harbour; leave those out"):
+        tag.train([file], tmp_path / "third", options(), begin_from=tmp_path / "first")
+
+
+def test_data_that_do_not_fit_in_memory_are_the_same(monkeypatch):
+    chosen = settle(options())
+    expected = read_data([], chosen, None)
+    monkeypatch.setattr(numbers, "store", partial(numbers.store, in_memory=1000))
+    monkeypatch.setattr(numbers, "_AT_ONCE", 1000)
+    mapped = read_data([], chosen, None)
+    assert isinstance(mapped.training.tags.values, np.memmap)
+    assert mapped.vocabulary == expected.vocabulary
+    assert mapped.sentences(mapped.training) == expected.sentences(expected.training)
 
 
 def test_every_cell_and_option_learns(tmp_path):
@@ -162,7 +180,9 @@ def test_estimator():
     assert sum(a == s.label for a, s in zip(tagger.predict_intents(X), sentences, strict=True)) > 225
     assert [len(tags) for tags in tagger.predict(X[:3])] == [len(tokens) for tokens in X[:3]]
     assert set(tagger.intents_) == {s.label for s in sentences}
-    assert tagger.get_params()["hidden_size"] == 24
+    assert clone(tagger).get_params() == tagger.get_params()
+    folds = cross_val_score(clone(tagger).set_params(epochs=1), X[:60], y[:60], cv=2)
+    assert len(folds) == 2
 
 
 def test_estimator_saved_and_loaded(tmp_path):
