@@ -163,25 +163,24 @@ def test_the_random_share_is_held_out_and_nothing_else(tmp_path):
     assert (len(data.training), len(data.validation)) == (1200, 300)
     both = np.concatenate([data.training.rows, data.validation.rows])
     assert sorted(both.tolist()) == list(range(1500))
-    assert [s.tags for s in data.sentences(data.validation)] == [
-        requests(1500)[row].tags for row in data.validation.rows
-    ]
+    every = requests(1500)
+    assert [s.tags for s in data.sentences(data.validation)] == [every[row].tags for row in data.validation.rows]
     problem = TASK.problem(data, settle(options()))
     assert problem.steps_per_epoch == 75
 
 
 def test_estimator():
-    sentences = requests(250)
+    sentences = requests(160)
     X, y = [s.tokens for s in sentences], [s.tags for s in sentences]
     tagger = Tagger(hidden_size=24, embedding_size=24, epochs=20, learning_rate=0.02, dropout=0.1, averaging=0)
     tagger.set_params(threads=1, progress=False, subwords=500, batch_size=16)
     assert tagger.fit(X, y, intents=[s.label for s in sentences]) is tagger
     assert tagger.score(X, y) > 0.9
-    assert sum(a == s.label for a, s in zip(tagger.predict_intents(X), sentences, strict=True)) > 225
+    assert sum(a == s.label for a, s in zip(tagger.predict_intents(X), sentences, strict=True)) > 144
     assert [len(tags) for tags in tagger.predict(X[:3])] == [len(tokens) for tokens in X[:3]]
     assert set(tagger.intents_) == {s.label for s in sentences}
     assert clone(tagger).get_params() == tagger.get_params()
-    folds = cross_val_score(clone(tagger).set_params(epochs=1), X[:60], y[:60], cv=2)
+    folds = cross_val_score(clone(tagger).set_params(epochs=1), X[:40], y[:40], cv=2)
     assert len(folds) == 2
 
 
