@@ -66,7 +66,7 @@ class ModelOptions(shared.ModelOptions):
     )
     bidirectional: bool = Field(True, description="Run each layer in both directions.")
     pooling: Literal["last", "mean", "max", "attention"] = Field(
-        "mean",
+        "max",
         description="How one vector is made of all steps.",
         **tuned(choices=["last", "mean", "max", "attention"]),
     )

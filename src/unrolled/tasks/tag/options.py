@@ -148,7 +148,7 @@ COMMAND = Command(
     verb_help="""Tag sentences with a trained model.
 
     Text comes from files, a sentence a line, from --text, or from standard input.
-    On a terminal the spans are coloured; elsewhere they are written like word/TAG,
+    On a terminal the spans are coloured; elsewhere they are written word/TAG,
     or as the input is: CoNLL columns or JSONL.
 
     Examples:
