@@ -119,3 +119,23 @@ def test_a_search(main, sales, tmp_path):
     )  # fmt: skip
     assert code == 0, err
     assert (tmp_path / "search" / "trial-001" / "forecast.json").exists()
+
+
+def test_a_run_that_was_killed_ends_as_one_that_was_not(start, command, sales, tmp_path):
+    import time
+
+    options = ["--fill", "linear", "--horizon", "5", "--context", "14", "--steps", "60", "--hidden-size", "4",
+               "--threads", "1", "--batch-size", "8", "--evaluate-every", "10", "--dropout", "0.3"]  # fmt: skip
+    whole = command("train", "forecast", sales, *options, "-o", "whole")
+    assert whole.code == 0, whole.err
+    killed = start("train", "forecast", sales, *options, "--save-every", "0.001", "-o", "killed")
+    metrics, deadline = tmp_path / "killed" / "metrics.jsonl", time.monotonic() + 60
+    while not (metrics.exists() and metrics.read_bytes().count(b"\n") >= 15) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    killed.send(9)
+    assert killed.wait().code == -9
+    done = command("train", "forecast", "--resume", "killed")
+    assert done.code == 0, done.err
+    assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (
+        tmp_path / "killed" / "model.safetensors"
+    ).read_bytes()
