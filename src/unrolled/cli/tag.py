@@ -124,7 +124,7 @@ def _standard_input() -> Iterator[str]:
         print("Type a sentence and press Enter; Ctrl-D ends.", file=sys.stderr)
     for row, data in enumerate(sys.stdin.buffer, 1):
         try:
-            yield data.decode()
+            yield data.decode("utf-8-sig" if row == 1 else "utf-8")
         except UnicodeDecodeError as error:
             raise DataError(
                 f"standard input:{row}: expected UTF-8 text, got the byte 0x{data[error.start]:02x}; convert it."

@@ -9,6 +9,7 @@ from typing import Any
 OWN_MODULE = "_unrolled_own_"  # begins the name of a module that is a file of the user's own
 _ESTIMATORS = {  # name -> module
     "Classifier": ".classify.estimator",
+    "Forecaster": ".forecast.estimator",
     "Tagger": ".tag.estimator",
 }
 

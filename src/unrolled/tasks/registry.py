@@ -2,9 +2,10 @@
 
 from .classify.options import COMMAND as CLASSIFY
 from .command import Command
+from .forecast.options import COMMAND as FORECAST
 from .tag.options import COMMAND as TAG
 from .text.options import COMMAND as TEXT
 
-COMMANDS = {command.name: command for command in (TEXT, CLASSIFY, TAG)}
+COMMANDS = {command.name: command for command in (TEXT, CLASSIFY, TAG, FORECAST)}
 
 __all__ = ["COMMANDS", "Command"]

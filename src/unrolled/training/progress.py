@@ -1,4 +1,4 @@
-"""How a training run is shown: a live display on a terminal, plain lines elsewhere."""
+"""How a training run is shown: a live display on a terminal, plain lines elsewhere (in a notebook: notebook.py)."""
 
 import time
 from pathlib import Path
@@ -152,7 +152,11 @@ class LiveDisplay(Display):
 
 
 def make_display(unit: str = "tok") -> Display:
-    """The live display if standard error is a terminal, plain lines otherwise; a step reads so many units."""
+    """In a notebook its display, on a terminal the live one, plain lines elsewhere; a step reads so many units."""
+    from .notebook import NotebookDisplay, in_notebook
+
+    if in_notebook():
+        return NotebookDisplay(unit)
     console = Console(stderr=True)
     is_live = console.is_terminal and not console.is_dumb_terminal
     return LiveDisplay(console, unit) if is_live else PlainDisplay(console, unit)
@@ -161,7 +165,9 @@ def make_display(unit: str = "tok") -> Display:
 def observers_here(progress: bool | None, unit: str = "tok") -> list[Observer]:
     """The display for training from Python: where it is wanted, or by default where somebody can see it."""
     if progress is None:
-        progress = Console(stderr=True).is_terminal
+        from .notebook import in_notebook
+
+        progress = in_notebook() or Console(stderr=True).is_terminal
     return [make_display(unit)] if progress else []
 
 

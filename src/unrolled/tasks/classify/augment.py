@@ -67,8 +67,11 @@ def _taken(x: Tensor, at: Tensor, lengths: Tensor) -> Tensor:
 
 
 def without_words(words: Tensor, probability: float, unknown: int = 1) -> Tensor:
-    """Words with their parts (T, B, 1 + N), each with this probability replaced by the unknown word without parts."""
-    dropped = torch.rand(words.shape[:2]) < probability
-    nothing = words.new_zeros(words.shape[2])
-    nothing[0] = unknown
-    return torch.where(dropped[..., None], nothing, words)
+    """Words with their parts (T, B, 1 + N), each with this probability replaced by the unknown word.
+
+    Half of these keep their parts, as a word does that was never seen; the others are gone altogether.
+    """
+    draw = torch.rand(words.shape[:2])[..., None]
+    found = torch.where(draw < probability / 2, 0, words)
+    found[..., :1] = torch.where(draw < probability, unknown, words[..., :1])
+    return found

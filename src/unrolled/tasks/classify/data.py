@@ -61,7 +61,8 @@ class ClassifyData:
                 "training": len(self.training.rows),
                 "validation": len(self.validation.rows),
                 "training_of_class": dict(zip(classes, counts, strict=True)),
-            }
+            },
+            "sha256_of_files": {name: _hash_of_text(text) for name, text in self.files.items()},
         }
 
     @property
@@ -112,14 +113,18 @@ def _gather(source: Any, data: DataOptions, sample_rate: int | None) -> tuple[Ga
     """The examples, and what is recorded of where they are from."""
     if isinstance(source, tuple):
         gathered = gather_memory(source[0], source[1], data)
-        return gathered, {"paths": [], "memory": True, "sha256": _hash_of_memory(gathered.examples)}
+        kinds = {type(label).__name__ for label in source[1]}
+        of_labels = kinds.pop() if len(kinds) == 1 else "str"
+        digest = _hash_of_memory(gathered.examples)
+        return gathered, {"paths": [], "memory": True, "label_type": of_labels, "sha256": digest}
     if not source:
         gathered = gather_memory(*digits(), data)
         return gathered, {"paths": [], "built_in": BUILT_IN, "sha256": _hash_of_memory(gathered.examples)}
     paths = [Path(path) for path in source]
     gathered = gather(paths, data, sample_rate=sample_rate)
     files = [file for file in gathered.files if not any(path.is_dir() or file == path for path in paths)]
-    return gathered, {"paths": [str(path.resolve()) for path in paths], "sha256": hash_of([*paths, *files])}
+    origin = {"paths": [str(path.resolve()) for path in paths], "alone": bool(gathered.files)}
+    return gathered, {**origin, "sha256": hash_of([*paths, *files])}
 
 
 def _validation(data: DataOptions, kind: str, sample_rate: int | None) -> Examples:
@@ -139,28 +144,37 @@ def _hash_of_memory(examples: Examples) -> str:
     return digest.hexdigest()
 
 
-def _recorded(folder: RunFolder) -> dict[str, Any]:
-    recorded = folder.config.get("data")
-    if not isinstance(recorded, dict) or not isinstance(recorded.get("paths"), list):
+def _hash_of_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def recorded(folder: RunFolder) -> dict[str, Any]:
+    """What the config says of the data.
+
+    Raises:
+        CheckpointError: it says nothing.
+    """
+    found = folder.config.get("data")
+    if not isinstance(found, dict) or not isinstance(found.get("paths"), list):
         raise CheckpointError(f"{folder.path / 'config.json'}: damaged (it states no data); restore it from a copy.")
-    return recorded
+    return found
 
 
 def _recorded_paths(folder: RunFolder) -> list[str]:
-    recorded = _recorded(folder)
-    if recorded.get("memory"):
+    found = recorded(folder)
+    if found.get("memory"):
         raise DataError(
             f"{folder.path}: was made from data in memory, which it does not hold; call fit again, or begin a run "
             "from its weights with --from."
         )
-    return [str(path) for path in recorded["paths"]]
+    return [str(path) for path in found["paths"]]
 
 
 def _check_unchanged(folder: RunFolder, now: dict[str, Any], data: DataOptions) -> None:
-    recorded = _recorded(folder)
-    if now["sha256"] != recorded.get("sha256"):
+    before = recorded(folder)
+    if now["sha256"] != before.get("sha256"):
         raise changed_since(folder, f"{', '.join(now['paths']) or BUILT_IN} has")
-    if now["validation_sha256"] != recorded.get("validation_sha256"):
+    if now["validation_sha256"] != before.get("validation_sha256"):
         raise changed_since(folder, f"the validation data {data.validation} have")
 
 
@@ -170,7 +184,7 @@ def read_encoder(folder: RunFolder) -> Encoder:
     Raises:
         CheckpointError: its file is missing or damaged.
     """
-    return Encoder.from_json(folder.read_text(ENCODER), str(folder.path / ENCODER))
+    return Encoder.from_json(_checked(folder, ENCODER), str(folder.path / ENCODER))
 
 
 def read_baselines(folder: RunFolder) -> Baselines:
@@ -179,4 +193,14 @@ def read_baselines(folder: RunFolder) -> Baselines:
     Raises:
         CheckpointError: their file is missing or damaged.
     """
-    return Baselines.from_json(folder.read_text(BASELINES), str(folder.path / BASELINES))
+    return Baselines.from_json(_checked(folder, BASELINES), str(folder.path / BASELINES))
+
+
+def _checked(folder: RunFolder, name: str) -> str:
+    text = folder.read_text(name)
+    hashes = folder.config.get("sha256_of_files")
+    if not isinstance(hashes, dict) or hashes.get(name) != _hash_of_text(text):
+        raise CheckpointError(
+            f"{folder.path / name}: damaged (its hash is not that in config.json); restore the file from a copy."
+        )
+    return text

@@ -1,5 +1,6 @@
 """The classifier after scikit-learn's conventions."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,6 +11,8 @@ from sklearn.base import ClassifierMixin
 from ...core import InputError
 from ..estimator import Estimator
 from .task import TASK, ClassifyRun, Predictions
+
+_TYPES: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": lambda name: name == "True"}
 
 
 class Classifier(ClassifierMixin, Estimator):
@@ -52,15 +55,13 @@ class Classifier(ClassifierMixin, Estimator):
         labels = np.asarray(y)
         if labels.ndim != 1 or (labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels))):
             raise InputError(f"y: expected labels (N,), whole numbers or names, got {labels.dtype} {labels.shape}.")
-        names = [str(label) for label in labels.tolist()]
-        self._labels = dict(zip(names, labels.tolist(), strict=True))
-        super().fit(X, names)
+        super().fit(X, labels.tolist())
         return self
 
     def _take(self, folder: Path) -> None:
         super()._take(folder)
-        known = getattr(self, "_labels", {})
-        self.classes_ = np.array([known.get(name, name) for name in self.run_.classes])
+        read = _TYPES.get(self.run_.label_type, str)
+        self.classes_ = np.array([read(name) for name in self.run_.classes])
 
     def _open(self, folder: Path) -> ClassifyRun:
         return ClassifyRun(folder, cell=self.cell if ":" in self.cell else None)
@@ -71,7 +72,8 @@ class Classifier(ClassifierMixin, Estimator):
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """The class of each example (N,)."""
-        return np.asarray(self.classes_[self._said(X).probabilities.argmax(1)])
+        best = self._said(X).probabilities.argmax(1)
+        return np.asarray(self.classes_[best])
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """The probability of each class (N, C), in the order of ``classes_``."""

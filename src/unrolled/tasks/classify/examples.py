@@ -1,5 +1,6 @@
 """Examples with their classes, whatever they were read from, and how they are divided."""
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -89,8 +90,18 @@ def classes_of(labels: Sequence[str], source: str) -> tuple[str, ...]:
             + (f"only {next(iter(names))!r}" if names else "no example")
             + "; give examples of others too."
         )
-    numbers = all(name.isascii() and name.isdigit() for name in names)
-    return tuple(sorted(names, key=(lambda name: (int(name), name)) if numbers else None))
+    numbers = {name: _number(name) for name in names}
+    if None in numbers.values():
+        return tuple(sorted(names))
+    return tuple(sorted(names, key=lambda name: (numbers[name], name)))
+
+
+def _number(name: str) -> float | None:
+    try:
+        number = float(name)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def divide(targets: Sequence[int], share: float, classes: Sequence[str]) -> tuple[list[int], list[int]]:

@@ -1,6 +1,7 @@
 """Pictures: the confusion matrix, and which steps of a sequence mattered."""
 
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -74,12 +75,17 @@ def plot_explanation(path: Path, values: NDArray[Any], explanation: Explanation)
 
 
 def _short(name: str) -> str:
-    plain = name.replace("$", r"\$")  # else it begins a formula
-    return plain if len(plain) <= 24 else plain[:22] + "..."
+    cut = name if len(name) <= 24 else name[:22] + "..."
+    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in cut)
+    return shown.replace("$", r"\$")  # else it begins a formula
 
 
 def _save(figure: Any, path: Path) -> None:
+    import matplotlib
+
     stream = io.BytesIO()
-    metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
-    figure.savefig(stream, format=path.suffix[1:].lower(), metadata=metadata)
+    with matplotlib.rc_context({"svg.fonttype": "none"}), warnings.catch_warnings():
+        # text stays text in an SVG, drawn with the fonts of whoever looks at it; here they may lack letters
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(stream, format=path.suffix[1:].lower())
     write_atomically(path, stream.getvalue())

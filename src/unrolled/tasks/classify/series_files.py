@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core import DataError
+from ..reading import open_binary
 
 Floats = NDArray[np.float32]
 
@@ -38,7 +39,7 @@ def read_npz(path: Path, part: str = "train") -> Iterator[Series]:
         DataError: it is no such file, an array is missing or has another shape, or a number is not finite.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_binary(path) as opened, np.load(opened, allow_pickle=False) as file:
             names = set(file.files)
             suffix = _suffix(path, names, part)
             x, y, lengths = (_array(path, file, f"{name}{suffix}", names) for name in ("x", "y", "lengths"))

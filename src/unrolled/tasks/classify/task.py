@@ -71,7 +71,8 @@ def train(
         >>> import pathlib, tempfile
         >>> from unrolled.tasks import classify
         >>> from unrolled.tasks.classify.options import ClassifyOptions
-        >>> options = ClassifyOptions.model_validate({"model": {"hidden_size": 8}, "training": {"steps": 30}})
+        >>> training = {"steps": 60, "learning_rate": 0.01}
+        >>> options = ClassifyOptions.model_validate({"model": {"hidden_size": 8}, "training": training})
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     table = pathlib.Path(folder, "table.csv")
         ...     _ = table.write_text("text,label\n" + "what a joy,good\nso very dull,bad\n" * 20)
@@ -135,6 +136,11 @@ class ClassifyRun:
         """The names of the classes."""
         return self.encoder.classes
 
+    @property
+    def label_type(self) -> str:
+        """Of labels in memory that the run was trained on: int, float, bool or str."""
+        return str(reading.recorded(self.folder).get("label_type", "str"))
+
     def examples(self, source: Any, *, form: str = "auto", labelled: bool = False) -> Examples:
         """Examples to classify: of files and folders, or in memory (a list of texts or arrays, an array).
 
@@ -147,9 +153,12 @@ class ClassifyRun:
             DataError, InputError: they cannot be used, or are not what the run was trained on.
         """
         data = self.options.data.model_copy(update={} if form == "auto" else {"format": form})
+        alone = reading.recorded(self.folder).get("alone")  # each training example was a file of its own
         if isinstance(source, list) and source and all(isinstance(path, Path) for path in source):
             if form == "auto" and not labelled and any(form_of(path, data) for path in source):
-                data = data.model_copy(update={"format": "auto"})  # what is to be classified may look otherwise
+                # what is to be classified may look otherwise; a .txt file has a text on each line, unless it is one
+                single = alone and all(form_of(path, data) == "lines" for path in source)
+                data = data.model_copy(update={"format": "file" if single else "auto"})
             rate = self.encoder.sample_rate
             found = gather(source, data, part="test", labelled=labelled, sample_rate=rate)
         else:

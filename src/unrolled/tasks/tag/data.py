@@ -148,7 +148,21 @@ def _numbers(
     tags = name_in_order(vocabulary.tags, reader.tags)
     labels = name_in_order(vocabulary.labels, reader.labels)
     learnt, held_out = (reader.renamed(part, tags, labels) for part in (learnt, held_out))
+    if saved is not None:
+        _check_known(learnt, tags, labels, vocabulary, saved)
     return TagData(learnt, held_out, list(reader.forms), tags, labels, vocabulary, source)
+
+
+def _check_known(part: Part, tags: list[str], labels: list[str], known: Vocabulary, saved: RunFolder) -> None:
+    """A run that begins from another can learn the tags and labels of that one only."""
+    new = [tags[tag] for tag in np.unique(part.tags.values) if tag >= len(known.tags)]
+    if known.labels:
+        new += [labels[label] for label in np.unique(part.labels[part.rows]) if label >= len(known.labels)]
+    if new:
+        raise DataError(
+            f"{saved.path}: expected training data with the tags and intents of this run only, got {', '.join(new[:5])}"
+            f"{' and more' if len(new) > 5 else ''}; leave those out, or train without --from."
+        )
 
 
 def _share(part: Part, options: TagOptions) -> tuple[Part, Part]:

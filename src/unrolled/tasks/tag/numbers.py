@@ -14,6 +14,7 @@ from .spans import OUTSIDE, Scheme, normal
 from .vocabulary import Vocabulary
 
 Int = NDArray[np.integer]
+_AT_ONCE = 2**22  # tokens that are counted together
 
 
 @dataclass(frozen=True)
@@ -96,18 +97,14 @@ def learn_vocabulary(reader: Reader, part: Part, scheme: Scheme, written: Scheme
         DataError: there is nothing to learn: one tag only, and no labels.
     """
     forms, tags, labels = list(reader.forms), list(reader.tags), list(reader.labels)
-    chosen = np.zeros(len(part.tokens), dtype=bool)
-    chosen[part.rows] = True
-    inside = np.repeat(chosen, part.tokens.lengths)
-    pairs = part.tokens.values[inside].astype(np.int64) * len(tags) + part.tags.values[inside]
-    found, counts = np.unique(pairs, return_counts=True)
+    of_pairs = _count_pairs(part, len(tags))
     of_tags: Counter[int] = Counter()
     best: dict[int, tuple[int, int]] = {}  # of each form the greatest count, and its tag
-    for pair, count in zip(found.tolist(), counts.tolist(), strict=True):
+    for pair in sorted(of_pairs):
         form, tag = divmod(pair, len(tags))
-        of_tags[tag] += count
-        if count > best.get(form, (0, 0))[0]:
-            best[form] = count, tag
+        of_tags[tag] += of_pairs[pair]
+        if of_pairs[pair] > best.get(form, (0, 0))[0]:
+            best[form] = of_pairs[pair], tag
     ordered = sorted((tags[tag] for tag in of_tags), key=lambda tag: (tag != OUTSIDE, tag[2:], tag))
     place = {tag: number for number, tag in enumerate(ordered)}
     known = Counter(label for label in part.labels[part.rows].tolist() if label >= 0)
@@ -124,6 +121,20 @@ def learn_vocabulary(reader: Reader, part: Part, scheme: Scheme, written: Scheme
         place[tags[_most(of_tags)]],
         names.index(labels[_most(known)]) if known else 0,
     )
+
+
+def _count_pairs(part: Part, tags: int) -> "Counter[int]":
+    """How often which word has which tag; a pair is the number word * tags + tag."""
+    chosen = np.zeros(len(part.tokens), dtype=bool)
+    chosen[part.rows] = True
+    inside = np.repeat(chosen, part.tokens.lengths)
+    counts: Counter[int] = Counter()
+    for begin in range(0, len(inside), _AT_ONCE):
+        block = slice(begin, begin + _AT_ONCE)
+        pairs = part.tokens.values[block].astype(np.int64) * tags + part.tags.values[block]
+        found, times = np.unique(pairs[inside[block]], return_counts=True)
+        counts.update(dict(zip(found.tolist(), times.tolist(), strict=True)))
+    return counts
 
 
 def name_in_order(first: Sequence[str], more: Iterable[str]) -> list[str]:

@@ -19,7 +19,7 @@ from .options import TagOptions
 from .words import Words
 
 AT_ONCE = 128  # sentences of a batch in which no gradient is wanted
-SHOWN = 3  # sentences of a sample
+SHOWN = 2  # sentences of a sample
 
 
 class TagProblem:
@@ -45,8 +45,7 @@ class TagProblem:
     def loss(self, step: int, carry: Tree) -> Loss:
         """The mean loss of a token, and with its weight that of a sentence's label."""
         batch = _Batch(self.data.training, self.batches(step), self._device)
-        forms = self.words.with_dropout(batch.tokens, self.options.word_dropout)
-        scores, of_labels = self.tagger(forms, batch.lengths)
+        scores, of_labels = self._scores(batch)
         value = self.tagger.loss(scores, batch.tags, batch.lengths)
         if of_labels is not None:
             value = value + self.options.intent_weight * _label_loss(of_labels, batch.labels)
@@ -64,7 +63,7 @@ class TagProblem:
         labels: list[str | None] = [None] * len(part)
         for places in by_length(part.lengths, AT_ONCE):
             batch = _Batch(part, places, self._device)
-            scores, of_labels = self.tagger(self.words(batch.tokens), batch.lengths)
+            scores, of_labels = self._scores(batch)
             count = int(batch.lengths.sum())
             losses += float(self._known_loss(scores, batch)) * count
             tokens += count
@@ -86,7 +85,7 @@ class TagProblem:
         part = self.data.validation
         places = np.arange(min(SHOWN, len(part)))
         batch = _Batch(part, places, self._device)
-        scores, of_labels = self.tagger(self.words(batch.tokens), batch.lengths)
+        scores, of_labels = self._scores(batch)
         tags = self.tagger.decode(scores, batch.lengths)
         lines = []
         for column, tokens in enumerate(part.of(places)[0]):
@@ -96,6 +95,10 @@ class TagProblem:
             label = None if of_labels is None else self.data.labels[int(of_labels[column].argmax())]
             lines.append(line if label is None else f"{label}: {line}")
         return "\n".join(lines)
+
+    def _scores(self, batch: "_Batch") -> tuple[Tensor, Tensor | None]:
+        scores: tuple[Tensor, Tensor | None] = self.tagger(self.words(batch.tokens).to(self._device), batch.lengths)
+        return scores
 
     @property
     def _device(self) -> torch.device:

@@ -25,7 +25,7 @@ from .problem import AT_ONCE, TagProblem
 from .sentences import Columns, Format, Sentence, read_sentences, split_text
 from .spans import OUTSIDE, normal, split_tag
 from .vocabulary import Vocabulary
-from .words import WordEmbedding, Words
+from .words import TokenEmbedding, Words
 
 BASELINE = "most frequent tag of each word"
 
@@ -51,7 +51,7 @@ TASK = TagTask()
 
 def make_model(options: ModelOptions, vocabulary: Vocabulary) -> TaggingModel:
     """A model with weights drawn anew."""
-    embedding = WordEmbedding(len(vocabulary.words), options.embedding_size, options.subwords)
+    embedding = TokenEmbedding(len(vocabulary.words), options.embedding_size, options.subwords, options.word_dropout)
     with first_step(options.cell):
         return TaggingModel(
             embedding,
