@@ -1,17 +1,29 @@
 """The options that tasks share: one definition, for Python, the command line and config.json."""
 
-from typing import Any
+from typing import Annotated
 
 from pydantic import Field
 
-from ..training.options import Options, TrainingOptions
+from ..training.options import Options, TrainingOptions, tuned
 
 CELLS = "elman, general, gru, jordan, lstm, output-feedback, rnn, or path.py:ClassName."
 
 
-def tuned(**range_: Any) -> dict[str, Any]:
-    """For a field: what a search may set it to, ``low`` and ``high`` (``log``), or ``choices``."""
-    return {"json_schema_extra": {"tune": range_}}
+# An option whose default is another in some tasks: what it is, and what it may be, stands here once.
+BatchSize = Annotated[int, Field(ge=1, le=10**6, description="Sequences that a step reads side by side.")]
+HiddenSize = Annotated[
+    int,
+    Field(ge=1, le=10**6, description="Features of the state of a layer.", **tuned(choices=[64, 128, 256])),
+]
+Dropout = Annotated[
+    float,
+    Field(
+        ge=0,
+        lt=1,
+        description="Dropout of the input, between layers and before the output.",
+        **tuned(low=0.0, high=0.6),
+    ),
+]
 
 
 class DataOptions(Options):
@@ -21,7 +33,7 @@ class DataOptions(Options):
         None, min_length=1, description="A file or folder for validation, in place of --validation-share."
     )
     validation_share: float = Field(0.1, gt=0, lt=1, description="Share of the data that is held out for validation.")
-    batch_size: int = Field(64, ge=1, le=10**6, description="Sequences that a step reads side by side.")
+    batch_size: BatchSize = 64
 
 
 class ModelOptions(Options):
@@ -29,16 +41,8 @@ class ModelOptions(Options):
 
     cell: str = Field("lstm", description=CELLS)
     layers: int = Field(1, ge=1, le=1000, description="Recurrent layers.", **tuned(low=1, high=2))
-    hidden_size: int = Field(
-        128, ge=1, le=10**6, description="Features of the state of a layer.", **tuned(choices=[64, 128, 256])
-    )
-    dropout: float = Field(
-        0.1,
-        ge=0,
-        lt=1,
-        description="Dropout of the input, between layers and before the output.",
-        **tuned(low=0.0, high=0.6),
-    )
+    hidden_size: HiddenSize = 128
+    dropout: Dropout = 0.1
     residual: bool = Field(False, description="Add a layer's input to its output where the sizes agree.")
 
 

@@ -1,6 +1,6 @@
 """The options that every task's training shares: one definition, for Python, the command line and config.json."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,15 +11,39 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class TrainingOptions(Options):
-    """How to train: how long, with which optimizer, and how often to look."""
+def tuned(**range_: Any) -> Any:
+    """For a field: what a search may set it to, ``low`` and ``high`` (``log``), or ``choices``."""
+    return {"json_schema_extra": {"tune": range_}}
 
-    minutes: float | None = Field(
-        2.0,
+
+# An option whose default is another in some tasks: what it is, and what it may be, stands here once.
+Minutes = Annotated[
+    float | None,
+    Field(
         gt=0,
         le=10**6,
         description="Train for about this long; turned once into a number of steps, which is recorded.",
-    )
+    ),
+]
+LearningRate = Annotated[
+    float,
+    Field(gt=0, le=1e30, description="The highest learning rate.", **tuned(low=0.0005, high=0.02, log=True)),
+]
+Averaging = Annotated[
+    float,
+    Field(
+        ge=0,
+        lt=1,
+        description="Evaluate and keep a moving average of the weights, with this decay a step (0 = the weights "
+        "themselves).",
+    ),
+]
+
+
+class TrainingOptions(Options):
+    """How to train: how long, with which optimizer, and how often to look."""
+
+    minutes: Minutes = 2.0
     steps: int | None = Field(None, ge=1, le=10**12, description="Train for this many steps (instead of minutes).")
     epochs: int | None = Field(
         None,
@@ -28,13 +52,7 @@ class TrainingOptions(Options):
         description="Read the training data this many times (instead of minutes), evaluating after each.",
     )
     optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = Field("adamw", description="The optimizer.")
-    learning_rate: float = Field(
-        0.004,
-        gt=0,
-        le=1e30,
-        description="The highest learning rate.",
-        json_schema_extra={"tune": {"low": 0.0005, "high": 0.02, "log": True}},
-    )
+    learning_rate: LearningRate = 0.004
     schedule: Literal["cosine", "linear", "constant", "exponential"] = Field(
         "cosine",
         description="After the warm-up the learning rate falls to zero along a cosine or a line, stays, or is "
@@ -62,13 +80,7 @@ class TrainingOptions(Options):
         le=10**9,
         description="Stop after so many evaluations in a row without a better one (default: never).",
     )
-    averaging: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="Evaluate and keep a moving average of the weights, with this decay a step (0 = the weights "
-        "themselves).",
-    )
+    averaging: Averaging = 0.0
     save_every: float = Field(30.0, gt=0, description="Save a checkpoint at least every so many seconds.")
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of the weights, the dropout and the order of the data.")
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads (default: PyTorch's choice; recorded).")

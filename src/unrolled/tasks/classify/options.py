@@ -4,10 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from ...training.options import Options, TrainingOptions
+from ...training.options import Averaging, LearningRate, Minutes, Options, TrainingOptions, tuned
 from .. import options as shared
 from ..command import Command
-from ..options import tuned
 
 
 class AugmentOptions(Options):
@@ -39,7 +38,7 @@ class DataOptions(shared.DataOptions):
         None, min_length=1, description="Where file names have the label, as in {label}_{speaker}_{index}."
     )
     validation_share: float = Field(0.1, gt=0, lt=1, description="Share of each class that is held out for validation.")
-    batch_size: int = Field(32, ge=1, le=10**6, description="Sequences of a step.", **tuned(choices=[16, 32, 64]))
+    batch_size: shared.BatchSize = Field(32, **tuned(choices=[16, 32, 64]))
     longest: int = Field(
         2000, ge=1, le=10**6, description="Words or steps that are read of an example, the first ones."
     )
@@ -57,13 +56,7 @@ class DataOptions(shared.DataOptions):
 class ModelOptions(shared.ModelOptions):
     """The network."""
 
-    hidden_size: int = Field(
-        64,
-        ge=1,
-        le=10**6,
-        description="Features of the state of a layer.",
-        **tuned(choices=[32, 64, 128, 192]),
-    )
+    hidden_size: shared.HiddenSize = Field(64, **tuned(choices=[32, 64, 128, 192]))
     bidirectional: bool = Field(True, description="Run each layer in both directions.")
     pooling: Literal["last", "mean", "max", "attention"] = Field(
         "max",
@@ -74,13 +67,7 @@ class ModelOptions(shared.ModelOptions):
     subwords: int = Field(
         20_000, ge=0, le=10**8, description="Vectors for parts of words, shared by hashing; 0 = whole words only."
     )
-    dropout: float = Field(
-        0.3,
-        ge=0,
-        lt=1,
-        description="Dropout of the input, between layers and before the output.",
-        **tuned(low=0.0, high=0.7),
-    )
+    dropout: shared.Dropout = Field(0.3, **tuned(low=0.0, high=0.7))
     ensemble: int = Field(
         1, ge=1, le=100, description="Networks that learn side by side, their probabilities averaged."
     )
@@ -89,26 +76,9 @@ class ModelOptions(shared.ModelOptions):
 class ClassifyTraining(TrainingOptions):
     """How to train."""
 
-    minutes: float | None = Field(
-        0.75,
-        gt=0,
-        le=10**6,
-        description="Train for about this long; turned once into a number of steps, which is recorded.",
-    )
-    learning_rate: float = Field(
-        0.002,
-        gt=0,
-        le=1e30,
-        description="The highest learning rate.",
-        **tuned(low=3e-4, high=1e-2, log=True),
-    )
-    averaging: float = Field(
-        0.99,
-        ge=0,
-        lt=1,
-        description="Evaluate and keep a moving average of the weights, with this decay a step (0 = the weights "
-        "themselves).",
-    )
+    minutes: Minutes = 0.75
+    learning_rate: LearningRate = Field(0.002, **tuned(low=3e-4, high=1e-2, log=True))
+    averaging: Averaging = 0.99
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target that all classes have alike.")
 
 

@@ -70,9 +70,7 @@ class ModelOptions(shared.ModelOptions):
     """The network and what it says of each step ahead."""
 
     cell: str = Field("gru", description=shared.CELLS)
-    hidden_size: int = Field(
-        64, ge=1, le=10**6, description="Features of the state of a layer.", **shared.tuned(choices=[32, 64, 128])
-    )
+    hidden_size: shared.HiddenSize = Field(64, **training.tuned(choices=[32, 64, 128]))
     says: Literal["quantiles", "normal", "student-t", "negative-binomial"] = Field(
         "quantiles", description="How a step ahead is described; negative-binomial is for counts."
     )
@@ -94,19 +92,8 @@ class ModelOptions(shared.ModelOptions):
 class TrainingOptions(training.TrainingOptions):
     """How to train, with defaults of this task."""
 
-    minutes: float | None = Field(
-        1.0,
-        gt=0,
-        le=10**6,
-        description="Train for about this long; turned once into a number of steps, which is recorded.",
-    )
-    learning_rate: float = Field(
-        0.002,
-        gt=0,
-        le=1e30,
-        description="The highest learning rate.",
-        **shared.tuned(low=0.0003, high=0.01, log=True),
-    )
+    minutes: training.Minutes = 1.0
+    learning_rate: training.LearningRate = Field(0.002, **training.tuned(low=0.0003, high=0.01, log=True))
 
 
 class ForecastOptions(shared.TaskOptions):

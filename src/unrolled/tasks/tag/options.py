@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ...training.options import Options, TrainingOptions
+from ...training.options import Averaging, Minutes, Options, TrainingOptions, tuned
 from .. import options as shared
 from ..command import Command
 
@@ -22,19 +22,12 @@ class DataOptions(shared.DataOptions):
         description="How spans are marked for the model, whatever marks they have in the files; none: tags are labels "
         "of single tokens; auto: as the files have it.",
     )
-    batch_size: int = Field(32, ge=1, le=10**6, description="Sentences that a step reads side by side.")
+    batch_size: shared.BatchSize = 32
 
 
 class ModelOptions(shared.ModelOptions):
     """The model."""
 
-    hidden_size: int = Field(
-        128,
-        ge=1,
-        le=10**6,
-        description="Features of the state of a layer, each direction's.",
-        **shared.tuned(choices=[64, 128, 256]),
-    )
     bidirectional: bool = Field(True, description="Read each sentence in both directions.")
     embedding_size: int = Field(100, ge=1, le=10**6, description="Features of the vector of a word.")
     subwords: int = Field(
@@ -43,24 +36,18 @@ class ModelOptions(shared.ModelOptions):
         le=10**8,
         description="Vectors for pieces of words, of a few letters (0 = whole words only).",
     )
-    dropout: float = Field(
-        0.5,
-        ge=0,
-        lt=1,
-        description="Dropout of the input, between layers and before the output.",
-        **shared.tuned(low=0.1, high=0.7),
-    )
+    dropout: shared.Dropout = Field(0.5, **tuned(low=0.1, high=0.7))
     word_dropout: float = Field(
         0.05,
         ge=0,
         lt=1,
         description="Share of words that are read as unknown ones in training.",
-        **shared.tuned(low=0.0, high=0.3),
+        **tuned(low=0.0, high=0.3),
     )
     crf: bool = Field(
         False,
         description="Score whole sequences of tags, by a conditional random field.",
-        **shared.tuned(choices=[False, True]),
+        **tuned(choices=[False, True]),
     )
     intent: bool = Field(True, description="Learn the label of a sentence too, where the data have one.")
     intent_weight: float = Field(0.3, ge=0, le=1e6, description="Of the label's loss, beside that of a tag.")
@@ -69,20 +56,8 @@ class ModelOptions(shared.ModelOptions):
 class LearningOptions(TrainingOptions):
     """How to train."""
 
-    minutes: float | None = Field(
-        1.0,
-        gt=0,
-        le=10**6,
-        description="Train for about this long; turned once into a number of steps, which is recorded.",
-    )
-    learning_rate: float = Field(0.004, gt=0, le=1e30, description="The highest learning rate.")
-    averaging: float = Field(
-        0.998,
-        ge=0,
-        lt=1,
-        description="Evaluate and keep a moving average of the weights, with this decay a step (0 = the weights "
-        "themselves).",
-    )
+    minutes: Minutes = 1.0
+    averaging: Averaging = 0.998
 
 
 class TagOptions(shared.TaskOptions):

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from ...training.options import Options
+from ...training.options import Options, tuned
 from .. import options as shared
 from ..command import Command
 
@@ -42,9 +42,7 @@ class DataOptions(shared.DataOptions):
 class ModelOptions(shared.ModelOptions):
     """The language model."""
 
-    hidden_size: int = Field(
-        256, ge=1, le=10**6, description="Features of the state of a layer.", **shared.tuned(choices=[128, 256, 384])
-    )
+    hidden_size: shared.HiddenSize = Field(256, **tuned(choices=[128, 256, 384]))
     embedding_size: int = Field(64, ge=1, le=10**6, description="Features of the vector of a token.")
     initialization: Literal["default", "uniform"] = Field(
         "default", description="How the weights begin: each layer's own way, or all from -range to range."
@@ -52,12 +50,8 @@ class ModelOptions(shared.ModelOptions):
     initialization_range: float = Field(
         0.1, gt=0, le=1e6, description="Largest weight at the beginning, of initialization uniform only."
     )
-    dropout: float = Field(
-        0.1,
-        ge=0,
-        lt=1,
-        description="Dropout of embedding, between layers and before the output.",
-        **shared.tuned(low=0.0, high=0.4),
+    dropout: shared.Dropout = Field(
+        0.1, description="Dropout of embedding, between layers and before the output.", **tuned(low=0.0, high=0.4)
     )
     variational_dropout: bool = Field(False, description="One mask of dropout for all steps of a window.")
     tie_weights: bool = Field(False, description="Let the output layer share the weights of the embedding.")
