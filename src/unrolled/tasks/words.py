@@ -78,6 +78,11 @@ class Vocabulary:
         found: dict[str, int] = self._positions  # type: ignore[attr-defined]
         return found
 
+    @property
+    def unknown(self) -> int:
+        """The position of what stands for every other word."""
+        return self.words.index(UNKNOWN)
+
     def encode(self, words: Sequence[str]) -> list[int]:
         """The position of each word, 1 where it is not known.
 
@@ -85,7 +90,7 @@ class Vocabulary:
             >>> Vocabulary(("<pad>", "<unk>", "a", "rose")).encode(["a", "red", "rose"])
             [2, 1, 3]
         """
-        return [self.positions.get(word, 1) for word in words]
+        return [self.positions.get(word, self.unknown) for word in words]
 
     def __len__(self) -> int:
         return len(self.words)

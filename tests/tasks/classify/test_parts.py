@@ -141,7 +141,7 @@ def test_augmented_sequences(options):
 def test_words_are_left_out_half_of_them_with_their_parts():
     torch.manual_seed(0)
     words = torch.randint(2, 50, (40, 50, 4))
-    found = without_words(words, 0.5)
+    found = without_words(words, 0.5, 1)
     unknown, without_parts = found[..., 0] == 1, ~found[..., 1:].any(2)
     assert 0.45 < unknown.float().mean() < 0.55
     assert 0.2 < without_parts.float().mean() < 0.3

@@ -66,7 +66,7 @@ def _taken(x: Tensor, at: Tensor, lengths: Tensor) -> Tensor:
     return found * (torch.arange(len(at))[:, None] < lengths)[..., None]
 
 
-def without_words(words: Tensor, probability: float, unknown: int = 1) -> Tensor:
+def without_words(words: Tensor, probability: float, unknown: int) -> Tensor:
     """Words with their parts (T, B, 1 + N), each with this probability replaced by the unknown word.
 
     Half of these keep their parts, as a word does that was never seen; the others are gone altogether.

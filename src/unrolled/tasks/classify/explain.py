@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .examples import Examples
 from .network import Network
@@ -46,26 +46,12 @@ def explained(network: Network, reader: Reader, examples: Examples, row: int, cl
         Gradient times input: Shrikumar et al. 2017, arXiv:1605.01713.
     """
     x, lengths = reader([row])
-    read: list[Tensor] = []
-
-    def keep(_: nn.Module, __: object, made: Tensor) -> Tensor:
-        read.append(made.detach().requires_grad_())
-        return read[-1]
-
-    embeddings = [member.embedding for member in network.members if isinstance(member.embedding, nn.Module)]
-    hooks = [embedding.register_forward_hook(keep) for embedding in embeddings]
-    try:
-        if not embeddings:
-            x = x.requires_grad_()
-            read.append(x)
-        with torch.enable_grad():
-            logits = network(x, lengths)[:, 0]
-            probabilities = logits.detach().softmax(1).mean(0)
-            best = int(probabilities.argmax())
-            gradients = torch.autograd.grad(logits.mean(0)[best], read)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    read = [features.detach().requires_grad_() for features in network.read(x)]
+    with torch.enable_grad():
+        logits = network.judge(read, lengths)[:, 0]
+        probabilities = logits.detach().softmax(1).mean(0)
+        best = int(probabilities.argmax())
+        gradients = torch.autograd.grad(logits.mean(0)[best], read)
     products = sum(gradient * made.detach() for gradient, made in zip(gradients, read, strict=True))
     assert isinstance(products, Tensor)
     weights = products[:, 0].sum(1)

@@ -1,6 +1,6 @@
 """The network: one or several recurrent networks from a sequence to the scores of its classes."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -25,33 +25,45 @@ class Network(nn.Module):
     def __init__(self, encoder: Encoder, options: ModelOptions):
         super().__init__()
         cell = cell_factory(options.cell, options.hidden_size)
-
-        def member() -> SequenceToVector:
-            embedding = None
+        self.embeddings = nn.ModuleList()  # of text, one a member
+        self.members = nn.ModuleList()
+        for _ in range(options.ensemble):
             size = encoder.features
             if encoder.vocabulary is not None:
                 size = options.embedding_size
-                embedding = WordEmbedding(len(encoder.vocabulary), size, options.subwords, unknown=1)
-            return SequenceToVector(
-                size,
-                cell,
-                len(encoder.classes),
-                pooling=options.pooling,
-                num_layers=options.layers,
-                bidirectional=options.bidirectional,
-                dropout=options.dropout,
-                residual=options.residual,
-                embedding=embedding,
-            )
+                words = WordEmbedding(
+                    len(encoder.vocabulary), size, options.subwords, unknown=encoder.vocabulary.unknown
+                )
+                self.embeddings.append(words)
+            with first_step(options.cell):
+                member = SequenceToVector(
+                    size,
+                    cell,
+                    len(encoder.classes),
+                    pooling=options.pooling,
+                    num_layers=options.layers,
+                    bidirectional=options.bidirectional,
+                    dropout=options.dropout,
+                    residual=options.residual,
+                )
+            self.members.append(member)
 
-        with first_step(options.cell):
-            self.members = nn.ModuleList(member() for _ in range(options.ensemble))
-
-    def forward(self, x: Any, lengths: Tensor) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Logits (M, B, C) of every member."""
-        return torch.stack([member(x, lengths=lengths) for member in self.members])
+        return self.judge(self.read(x), lengths)
 
-    def log_probabilities(self, x: Any, lengths: Tensor) -> Tensor:
+    def read(self, x: Tensor) -> list[Tensor]:
+        """What the layers of each member read (T, B, F): vectors of words, or the numbers themselves."""
+        if self.embeddings:
+            return [embedding(x) for embedding in self.embeddings]
+        return [x] * len(self.members)
+
+    def judge(self, read: Sequence[Tensor], lengths: Tensor) -> Tensor:
+        """Logits (M, B, C) of what each member reads."""
+        judged = zip(self.members, read, strict=True)
+        return torch.stack([member(features, lengths=lengths) for member, features in judged])
+
+    def log_probabilities(self, x: Tensor, lengths: Tensor) -> Tensor:
         """The logarithm of the mean of the members' probabilities (B, C)."""
         return mean_log_probabilities(self(x, lengths))
 

@@ -21,6 +21,13 @@ class AugmentOptions(Options):
     roll: float = Field(0.0, ge=0, le=1, description="Largest share by which a sequence is rotated in time.")
     mask_time: float = Field(0.0, ge=0, lt=1, description="Largest share of the steps that a mask hides.")
     mask_features: float = Field(0.0, ge=0, lt=1, description="Largest share of the features that a mask hides.")
+    adversarial: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="Size of the worst small change of the input, of that of the input itself, with which each "
+        "sequence is learnt too; 0.1 helps where examples are few, and takes twice the time.",
+    )
     mask_count: int = Field(2, ge=1, le=100, description="Masks of each sort, where there are any.")
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from ...core import Tree
 from ...training.problem import Evaluation, Loss
 from ..batches import Batches, by_length
+from .adversarial import worst_nearby
 from .augment import augmented, without_words
 from .data import ClassifyData, Part
 from .figures import confusion, figures
@@ -58,13 +59,24 @@ class ClassifyProblem:
         if self.training.table is None:
             x, lengths = augmented(x, lengths, self.options.augment)
         elif self.options.augment.word_dropout:
-            x = without_words(x, self.options.augment.word_dropout)
+            assert self.data.encoder.vocabulary is not None
+            x = without_words(x, self.options.augment.word_dropout, self.data.encoder.vocabulary.unknown)
         device = next(self.network.parameters()).device
-        logits = self.network(x.to(device), lengths.to(device))
-        targets = self.targets[chosen].to(device).repeat(len(logits))
-        smoothing = self.options.training.label_smoothing
-        value = F.cross_entropy(logits.flatten(0, 1), targets, label_smoothing=smoothing) * len(logits)
+        targets, lengths = self.targets[chosen].to(device), lengths.to(device)
+        read = self.network.read(x.to(device))
+        size = self.options.augment.adversarial
+        if size and not self.network.embeddings:
+            read = [features.detach().requires_grad_() for features in read]
+        value = self._loss(read, lengths, targets)
+        if size:
+            value = 0.5 * (value + self._loss(worst_nearby(read, value, lengths, size), lengths, targets))
         return Loss(value, carry, int(lengths.sum()))
+
+    def _loss(self, read: list[Tensor], lengths: Tensor, targets: Tensor) -> Tensor:
+        logits = self.network.judge(read, lengths)
+        smoothing = self.options.training.label_smoothing
+        targets = targets.repeat(len(logits))
+        return F.cross_entropy(logits.flatten(0, 1), targets, label_smoothing=smoothing) * len(logits)
 
     def figures(self, loss: float) -> dict[str, float]:
         """None but the loss itself."""

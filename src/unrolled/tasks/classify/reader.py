@@ -8,7 +8,6 @@ from torch import Tensor
 
 from ...models import word_numbers
 from ..batches import pad
-from ..words import UNKNOWN
 from .encoder import Encoder
 from .examples import Examples
 
@@ -38,7 +37,7 @@ class Reader:
                 subwords=subwords,
                 largest=LARGEST_PART,
                 most=MOST_PARTS,
-                unknown=known[UNKNOWN],
+                unknown=encoder.vocabulary.unknown,
             )
 
     def __call__(self, rows: Sequence[int] | NDArray[np.int64]) -> tuple[Tensor, Tensor]:
