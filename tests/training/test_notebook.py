@@ -88,7 +88,7 @@ def test_what_is_drawn(shown, tmp_path, monkeypatch):
     assert "&lt;script&gt;\N{REPLACEMENT CHARACTER}[31m" in html
     assert "<script>" not in html
     display.stopped()
-    assert shown.pictures[-1]["text/plain"].startswith("stopped: step 1/8  loss 2.000 nats")
+    assert shown.pictures[-1]["text/plain"].startswith("stopped: step 1/8  loss 2.000")
 
 
 def test_only_some_pictures_a_second(shown, tmp_path):

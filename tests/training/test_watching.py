@@ -106,7 +106,7 @@ def test_the_plot_shows_both_losses_and_the_best(tmp_path):
     records = RunFolder(tmp_path / "run").read_metrics()
     best = min(record["validation_loss"] for record in records if "validation_loss" in record)
     drawn = (tmp_path / "run" / "loss.svg").read_text()
-    for words in ("training (smoothed)", "validation", f"best {best:.3f}", "step", "loss (nats)"):
+    for words in ("training (smoothed)", "validation", f"best {best:.3f}", "step", "loss"):
         assert f"<!-- {words} -->" in drawn
 
 

@@ -26,7 +26,7 @@ def plot_losses(path: Path, records: list[dict[str, Any]]) -> None:
         axes.plot(steps, losses, "o-", color="tab:orange", label="validation")
         best_step, best = min(checked, key=lambda point: point[1])
         axes.annotate(f"best {best:.3f}", (best_step, best), (0, 10), textcoords="offset points", ha="right")
-    axes.set(xlabel="step", ylabel="loss (nats)", title="Loss over training")
+    axes.set(xlabel="step", ylabel="loss", title="Loss over training")
     axes.grid(alpha=0.3)
     if trained or checked:
         axes.legend()

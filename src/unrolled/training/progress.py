@@ -202,4 +202,4 @@ def _validation(record: dict[str, Any]) -> str:
 def _loss(nats: float | None, bits: float | None) -> str:
     if nats is None:
         return "-"
-    return f"{nats:.3f} nats" if bits is None else f"{nats:.3f} nats {bits:.3f} bits"
+    return f"{nats:.3f}" if bits is None else f"{nats:.3f} nats {bits:.3f} bits"
