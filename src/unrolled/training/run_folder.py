@@ -1,5 +1,6 @@
 """A run folder: config.json, metrics.jsonl, model.safetensors (best), last.safetensors, loss.svg."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -42,7 +43,9 @@ class RunFolder:
         Raises:
             DataError: the folder exists and is not empty, or cannot be written.
         """
-        cls.write_copy(path, {**(files or {}), "config.json": _config_text({"format": FORMAT, **config})})
+        files = files or {}
+        hashes = {"sha256_of_files": {name: sha256_of(text) for name, text in files.items()}} if files else {}
+        cls.write_copy(path, {**files, "config.json": _config_text({"format": FORMAT, **hashes, **config})})
         return cls(path)
 
     @classmethod
@@ -122,6 +125,20 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{self.path / name}: cannot be read ({error}).") from error
 
+    def read_checked(self, name: str) -> str:
+        """A text file of the run that its config has the hash of.
+
+        Raises:
+            CheckpointError: it is missing, unreadable or damaged; it is named.
+        """
+        text = self.read_text(name)
+        hashes = self.config.get("sha256_of_files")
+        if not isinstance(hashes, dict) or hashes.get(name) != sha256_of(text):
+            raise CheckpointError(
+                f"{self.path / name}: damaged (its hash is not that in config.json); restore the file from a copy."
+            )
+        return text
+
     def read_metrics(self) -> list[dict[str, Any]]:
         """The records of metrics.jsonl; a last line that was cut off is left out."""
         records = []
@@ -168,6 +185,11 @@ class RunFolder:
             for left in self.path.glob(f".*{PARTIAL}"):
                 left.unlink()  # by a process that was killed while it wrote
             yield
+
+
+def sha256_of(text: str) -> str:
+    """The hash of a text in UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _config_text(config: dict[str, Any]) -> str:

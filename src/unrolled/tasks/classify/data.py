@@ -1,7 +1,5 @@
 """What a run of classification learns from: examples, divided and checked, the encoder, the baselines."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ...core import CheckpointError, DataError
+from ...core import DataError
 from ...training.run_folder import RunFolder
-from ..reading import hash_of
-from ..running import changed_since
+from ..origin import Origin, paths_to_go_on_with
 from .baselines import Baselines
 from .built_in import digits
 from .encoder import FILE as ENCODER
@@ -47,23 +44,21 @@ class ClassifyData:
     validation: Part
     encoder: Encoder
     baselines: Baselines
-    source: dict[str, Any]
+    origin: Origin
+    how: dict[str, Any]  # the data came, besides: what a prediction wants to know
 
     @property
     def record(self) -> dict[str, Any]:
         """Where the data are from, their hashes and sizes."""
         classes = self.encoder.classes
         counts = np.bincount(self.training.targets, minlength=len(classes)).tolist()
-        return {
-            "data": {
-                **self.source,
-                "kind": self.encoder.kind,
-                "training": len(self.training.rows),
-                "validation": len(self.validation.rows),
-                "training_of_class": dict(zip(classes, counts, strict=True)),
-            },
-            "sha256_of_files": {name: _hash_of_text(text) for name, text in self.files.items()},
-        }
+        return self.origin.record(
+            **self.how,
+            kind=self.encoder.kind,
+            training=len(self.training.rows),
+            validation=len(self.validation.rows),
+            training_of_class=dict(zip(classes, counts, strict=True)),
+        )
 
     @property
     def files(self) -> dict[str, str]:
@@ -81,14 +76,13 @@ def read(source: Any, data: DataOptions, saved: RunFolder | None) -> ClassifyDat
     resumed = saved if source is None else None
     encoder = None if saved is None else read_encoder(saved)
     if resumed is not None:
-        source = _recorded_paths(resumed)
-    gathered, origin = _gather(source, data, None if encoder is None else encoder.sample_rate)
+        source = list(paths_to_go_on_with(resumed))
+    gathered, origin, how = _gather(source, data, None if encoder is None else encoder.sample_rate)
     examples = gathered.examples
     held_out = None if data.validation is None else _validation(data, examples.kind, gathered.sample_rate)
-    origin["validation_sha256"] = None if data.validation is None else hash_of([Path(data.validation)])
     if resumed is not None:
-        _check_unchanged(resumed, origin, data)
-    name = ", ".join(origin["paths"]) or BUILT_IN
+        origin.check_unchanged(resumed)
+    name = origin.name if origin.paths or origin.in_memory else BUILT_IN
     classes = encoder.classes if encoder is not None else classes_of(examples.known_labels(), name)
     whole = Part.all_of(examples, classes)
     if held_out is None:
@@ -106,25 +100,22 @@ def read(source: Any, data: DataOptions, saved: RunFolder | None) -> ClassifyDat
         if resumed is not None
         else Baselines.fit(training.examples, training.rows, training.targets, len(classes))
     )
-    return ClassifyData(training, validation, encoder, baselines, origin)
+    return ClassifyData(training, validation, encoder, baselines, origin, how)
 
 
-def _gather(source: Any, data: DataOptions, sample_rate: int | None) -> tuple[Gathered, dict[str, Any]]:
-    """The examples, and what is recorded of where they are from."""
+def _gather(source: Any, data: DataOptions, sample_rate: int | None) -> tuple[Gathered, Origin, dict[str, Any]]:
+    """The examples, where they are from, and how they came."""
     if isinstance(source, tuple):
         gathered = gather_memory(source[0], source[1], data)
         kinds = {type(label).__name__ for label in source[1]}
-        of_labels = kinds.pop() if len(kinds) == 1 else "str"
-        digest = _hash_of_memory(gathered.examples)
-        return gathered, {"paths": [], "memory": True, "label_type": of_labels, "sha256": digest}
+        return gathered, Origin(in_memory=True), {"label_type": kinds.pop() if len(kinds) == 1 else "str"}
     if not source:
         gathered = gather_memory(*digits(), data)
-        return gathered, {"paths": [], "built_in": BUILT_IN, "sha256": _hash_of_memory(gathered.examples)}
+        return gathered, Origin.of_files((), data.validation), {"built_in": BUILT_IN}
     paths = [Path(path) for path in source]
     gathered = gather(paths, data, sample_rate=sample_rate)
-    files = [file for file in gathered.files if not any(path.is_dir() or file == path for path in paths)]
-    origin = {"paths": [str(path.resolve()) for path in paths], "alone": bool(gathered.files)}
-    return gathered, {**origin, "sha256": hash_of([*paths, *files])}
+    others = [file for file in gathered.files if not any(path.is_dir() or file == path for path in paths)]
+    return gathered, Origin.of_files(paths, data.validation, others), {"alone": bool(gathered.files)}
 
 
 def _validation(data: DataOptions, kind: str, sample_rate: int | None) -> Examples:
@@ -137,54 +128,13 @@ def _validation(data: DataOptions, kind: str, sample_rate: int | None) -> Exampl
     return examples
 
 
-def _hash_of_memory(examples: Examples) -> str:
-    digest = hashlib.sha256(json.dumps([list(examples.labels), examples.words]).encode())
-    for row in examples.rows:
-        digest.update(np.ascontiguousarray(row).tobytes())
-    return digest.hexdigest()
-
-
-def _hash_of_text(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def recorded(folder: RunFolder) -> dict[str, Any]:
-    """What the config says of the data.
-
-    Raises:
-        CheckpointError: it says nothing.
-    """
-    found = folder.config.get("data")
-    if not isinstance(found, dict) or not isinstance(found.get("paths"), list):
-        raise CheckpointError(f"{folder.path / 'config.json'}: damaged (it states no data); restore it from a copy.")
-    return found
-
-
-def _recorded_paths(folder: RunFolder) -> list[str]:
-    found = recorded(folder)
-    if found.get("memory"):
-        raise DataError(
-            f"{folder.path}: was made from data in memory, which it does not hold; call fit again, or begin a run "
-            "from its weights with --from."
-        )
-    return [str(path) for path in found["paths"]]
-
-
-def _check_unchanged(folder: RunFolder, now: dict[str, Any], data: DataOptions) -> None:
-    before = recorded(folder)
-    if now["sha256"] != before.get("sha256"):
-        raise changed_since(folder, f"{', '.join(now['paths']) or BUILT_IN} has")
-    if now["validation_sha256"] != before.get("validation_sha256"):
-        raise changed_since(folder, f"the validation data {data.validation} have")
-
-
 def read_encoder(folder: RunFolder) -> Encoder:
     """The encoder of a run.
 
     Raises:
         CheckpointError: its file is missing or damaged.
     """
-    return Encoder.from_json(_checked(folder, ENCODER), str(folder.path / ENCODER))
+    return Encoder.from_json(folder.read_checked(ENCODER), str(folder.path / ENCODER))
 
 
 def read_baselines(folder: RunFolder) -> Baselines:
@@ -193,14 +143,4 @@ def read_baselines(folder: RunFolder) -> Baselines:
     Raises:
         CheckpointError: their file is missing or damaged.
     """
-    return Baselines.from_json(_checked(folder, BASELINES), str(folder.path / BASELINES))
-
-
-def _checked(folder: RunFolder, name: str) -> str:
-    text = folder.read_text(name)
-    hashes = folder.config.get("sha256_of_files")
-    if not isinstance(hashes, dict) or hashes.get(name) != _hash_of_text(text):
-        raise CheckpointError(
-            f"{folder.path / name}: damaged (its hash is not that in config.json); restore the file from a copy."
-        )
-    return text
+    return Baselines.from_json(folder.read_checked(BASELINES), str(folder.path / BASELINES))

@@ -13,6 +13,7 @@ from torch import Tensor
 from ...training.problem import Observer
 from ...training.run_folder import RunFolder
 from .. import running
+from ..origin import recorded_data
 from ..running import Training
 from ..scores import MODEL, Scores
 from . import data as reading
@@ -139,7 +140,7 @@ class ClassifyRun:
     @property
     def label_type(self) -> str:
         """Of labels in memory that the run was trained on: int, float, bool or str."""
-        return str(reading.recorded(self.folder).get("label_type", "str"))
+        return str(recorded_data(self.folder).get("label_type", "str"))
 
     def examples(self, source: Any, *, form: str = "auto", labelled: bool = False) -> Examples:
         """Examples to classify: of files and folders, or in memory (a list of texts or arrays, an array).
@@ -153,7 +154,7 @@ class ClassifyRun:
             DataError, InputError: they cannot be used, or are not what the run was trained on.
         """
         data = self.options.data.model_copy(update={} if form == "auto" else {"format": form})
-        alone = reading.recorded(self.folder).get("alone")  # each training example was a file of its own
+        alone = recorded_data(self.folder).get("alone")  # each training example was a file of its own
         if isinstance(source, list) and source and all(isinstance(path, Path) for path in source):
             if form == "auto" and not labelled and any(form_of(path, data) for path in source):
                 # what is to be classified may look otherwise; a .txt file has a text on each line, unless it is one

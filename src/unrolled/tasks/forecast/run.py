@@ -8,6 +8,7 @@ import numpy as np
 
 from ...core import DataError, InputError
 from .. import running
+from ..origin import paths_to_go_on_with
 from ..scores import MODEL, Scores
 from .backtest import backtest, baselines, forecast, naive_errors, of_network
 from .division import all_positive, check_counts, check_positive
@@ -18,7 +19,7 @@ from .memory import source_in_memory
 from .metrics import levels_of
 from .panel import Panel
 from .source import read_source
-from .task import TASK, build, check_alike, recorded, recorded_paths
+from .task import TASK, build, check_alike, recorded
 from .windows import Cutter
 
 _AT_ONCE = 256
@@ -66,7 +67,7 @@ class ForecastRun:
         if data is None and self._ends is not None:
             return self._ends
         if data is None:
-            paths, _ = recorded_paths(self.folder)
+            paths = paths_to_go_on_with(self.folder)
             extra = [] if self.options.data.validation is None else [Path(self.options.data.validation)]
             panel = read_source([*paths, *extra], options, self.kept.columns).panel
         elif isinstance(data, str | Path):

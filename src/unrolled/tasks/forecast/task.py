@@ -13,8 +13,8 @@ from ...training.problem import Observer
 from ...training.run_folder import RunFolder
 from .. import running
 from ..cells import cell_factory, first_step
-from ..reading import hash_of
-from ..running import Training, changed_since, damaged
+from ..origin import Origin, paths_to_go_on_with
+from ..running import Training, damaged
 from .backtest import naive_errors
 from .division import Division, all_positive, divide, emphasis_of, prepare
 from .ends import ends_of
@@ -39,12 +39,10 @@ class ForecastData:
     """Series, how they are divided and prepared, and the linear model that the network begins with."""
 
     source: Source
-    paths: tuple[Path, ...]
-    sha256: str
+    origin: Origin
     prepared: Preparation
     division: Division
     linear: Linear
-    in_memory: bool = False
 
     @property
     def panel(self) -> Panel:
@@ -55,17 +53,12 @@ class ForecastData:
     def record(self) -> dict[str, Any]:
         """The files, their hash, and how much there is."""
         panel = self.panel
-        return {
-            "data": {
-                "paths": [str(path.resolve()) for path in self.paths],
-                "sha256": self.sha256,
-                "in_memory": self.in_memory,
-                "series": len(panel),
-                "values": int(panel.lengths.sum()),
-                "frequency": None if panel.frequency is None else str(panel.frequency),
-                "found": self.source.said,
-            }
-        }
+        return self.origin.record(
+            series=len(panel),
+            values=int(panel.lengths.sum()),
+            frequency=None if panel.frequency is None else str(panel.frequency),
+            found=self.source.said,
+        )
 
     @property
     def files(self) -> dict[str, str]:
@@ -77,7 +70,7 @@ class ForecastData:
             "spread": [round(float(value), 6) for value in self.linear.spread],
             "standard": self.standard(),
         }
-        ends = ends_of(self.panel, self.prepared.context) if self.in_memory else {}
+        ends = ends_of(self.panel, self.prepared.context) if self.origin.in_memory else {}
         return {FILE: json.dumps(kept) + "\n", **ends}
 
     def standard(self) -> dict[str, list[float]]:
@@ -99,31 +92,29 @@ class ForecastTask(running.Task[ForecastOptions, ForecastData]):
         resumed = saved if source is None else None
         if isinstance(source, tuple):
             return self._read_memory(source, options, kept)
-        paths, sha256 = recorded_paths(resumed) if resumed else (tuple(map(Path, source)), None)
+        paths = paths_to_go_on_with(resumed) if resumed else tuple(map(Path, source))
         validation = [] if options.data.validation is None else [Path(options.data.validation)]
-        found_hash = hash_of([*paths, *validation])
-        if resumed and found_hash != sha256:
-            raise changed_since(resumed, f"{', '.join(map(str, [*paths, *validation]))} has")
+        origin = Origin.of_files(paths, options.data.validation)
+        if resumed:
+            origin.check_unchanged(resumed)
         columns = None if kept is None else kept.columns
         found = read_source([*paths, *validation], options.data, columns)
         held_out = None
         if validation:
             before = read_source(paths, options.data, found.columns).panel
             held_out = _begins(before, found.panel, validation[0])
-        return self._prepared(found, paths, found_hash, options, kept, held_out, new=resumed is None)
+        return self._prepared(found, origin, options, kept, held_out, new=resumed is None)
 
     def _read_memory(self, source: tuple[Any, Any], options: ForecastOptions, kept: "Recorded | None") -> ForecastData:
         if options.data.validation is not None:
             raise InputError("validation: expected validation_steps for data in memory, got a path.")
         found = source_in_memory(source[0], options.data, None if kept is None else kept.columns)
-        data = self._prepared(found, (), "", options, kept, None, new=True)
-        return replace(data, in_memory=True)
+        return self._prepared(found, Origin(in_memory=True), options, kept, None, new=True)
 
     def _prepared(
         self,
         found: Source,
-        paths: tuple[Path, ...],
-        sha256: str,
+        origin: Origin,
         options: ForecastOptions,
         kept: "Recorded | None",
         held_out: Whole | None,
@@ -137,7 +128,7 @@ class ForecastTask(running.Task[ForecastOptions, ForecastData]):
             check_alike(found.panel, prepared)
             division = divide(found.panel, options.data, prepared.horizon, held_out)
         if not new:  # the weights will be those of the checkpoint
-            return ForecastData(found, paths, sha256, prepared, division, Linear.none(prepared))
+            return ForecastData(found, origin, prepared, division, Linear.none(prepared))
         if kept is None:
             prepared = with_typical(found.panel, prepared, division)
         linear = fit_linear(found.panel, prepared, division)
@@ -148,7 +139,7 @@ class ForecastTask(running.Task[ForecastOptions, ForecastData]):
             other = fit_linear(found.panel, bent, division)
             if other.error < linear.error:
                 prepared, linear = bent, other
-        return ForecastData(found, paths, sha256, prepared, division, linear)
+        return ForecastData(found, origin, prepared, division, linear)
 
     def problem(self, data: ForecastData, options: ForecastOptions) -> ForecastProblem:
         """The network, beginning with the linear model, and windows to learn from."""
@@ -215,7 +206,7 @@ def recorded(folder: RunFolder) -> Recorded:
         CheckpointError: the file is missing or damaged.
     """
     try:
-        kept = json.loads(folder.read_text(FILE))
+        kept = json.loads(folder.read_checked(FILE))
         return Recorded(
             Preparation.from_saved(kept["preparation"]),
             kept["columns"],
@@ -225,21 +216,6 @@ def recorded(folder: RunFolder) -> Recorded:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(folder, f"{FILE}: {error}") from error
-
-
-def recorded_paths(folder: RunFolder) -> tuple[tuple[Path, ...], str]:
-    """The files of a run, and their hash.
-
-    Raises:
-        CheckpointError: the config is damaged.
-        DataError: the run was made from data in memory.
-    """
-    data = folder.config.get("data")
-    if not isinstance(data, dict) or not isinstance(data.get("paths"), list):
-        raise damaged(folder, "it states no data")
-    if data.get("in_memory"):
-        raise DataError(f"{folder.path}: was trained on data in memory, which are not kept; name files to go on with.")
-    return tuple(Path(path) for path in data["paths"]), str(data.get("sha256"))
 
 
 def check_alike(panel: Panel, prepared: Preparation) -> None:

@@ -9,8 +9,7 @@ import numpy as np
 
 from ...core import DataError
 from ...training.run_folder import RunFolder
-from ..reading import hash_of
-from ..running import changed_since, damaged
+from ..origin import Origin, paths_to_go_on_with
 from .example import requests
 from .numbers import Int, Part, Reader, learn_vocabulary, name_in_order
 from .options import DataOptions, TagOptions
@@ -32,12 +31,12 @@ class TagData:
     tags: list[str]  # the vocabulary's, and behind them those that only the validation data have
     labels: list[str]  # likewise
     vocabulary: Vocabulary
-    source: dict[str, Any]
+    origin: Origin
 
     @property
     def record(self) -> dict[str, Any]:
         """Where the data came from, and their hashes."""
-        return {"data": self.source}
+        return self.origin.record()
 
     @property
     def files(self) -> dict[str, str]:
@@ -68,24 +67,16 @@ def read_data(source: Any, options: TagOptions, saved: RunFolder | None) -> TagD
     if isinstance(source, tuple):
         validation = options.data.validation
         held_out = None if validation is None else _read([Path(validation)], options.data)
-        return _numbers(source[0], held_out, {"paths": None}, options, saved)
+        return _numbers(source[0], held_out, Origin(in_memory=True), options, saved)
     resumed = saved if source is None else None
-    recorded = _recorded(resumed) if resumed else {}
-    given = recorded["paths"] if resumed else source
-    if given is None:
-        raise DataError(f"{saved and saved.path}: was trained on data in memory, so it can only go on from Python.")
-    paths, part = _divide([Path(path) for path in given], options.data.validation)
-    described = {
-        "paths": [str(Path(path).resolve()) for path in given],
-        "sha256": hash_of(paths) if paths else None,
-        "validation_sha256": None if part is None else hash_of([part]),
-    }
-    for key in ("sha256", "validation_sha256"):
-        if resumed and described[key] != recorded.get(key):
-            raise changed_since(resumed, f"{', '.join(map(str, paths))} or the validation data have")
+    given = [Path(path) for path in (paths_to_go_on_with(resumed) if resumed else source)]
+    paths, part = _divide(given, options.data.validation)
+    origin = replace(Origin.of_files(paths, part), paths=tuple(path.resolve() for path in given))
+    if resumed:
+        origin.check_unchanged(resumed)
     training = _read(paths, options.data) if paths else requests(EXAMPLE)
     held_out = None if part is None else _read([part], options.data)
-    return _numbers(training, held_out, described, options, saved)
+    return _numbers(training, held_out, origin, options, saved)
 
 
 def recorded_vocabulary(folder: RunFolder) -> Vocabulary:
@@ -94,14 +85,7 @@ def recorded_vocabulary(folder: RunFolder) -> Vocabulary:
     Raises:
         CheckpointError: it is damaged.
     """
-    return Vocabulary.load(folder.read_text(FILE), str(folder.path / FILE))
-
-
-def _recorded(folder: RunFolder) -> dict[str, Any]:
-    found = folder.config.get("data")
-    if not isinstance(found, dict) or not isinstance(found.get("paths", ""), list | None):
-        raise damaged(folder, "it states no data")
-    return found
+    return Vocabulary.load(folder.read_checked(FILE), str(folder.path / FILE))
 
 
 def _divide(paths: list[Path], validation: str | None) -> tuple[list[Path], Path | None]:
@@ -131,7 +115,7 @@ def _read(paths: list[Path], data: DataOptions) -> Iterator[Sentence]:
 def _numbers(
     training: Iterable[Sentence],
     validation: Iterable[Sentence] | None,
-    source: dict[str, Any],
+    origin: Origin,
     options: TagOptions,
     saved: RunFolder | None,
 ) -> TagData:
@@ -150,7 +134,7 @@ def _numbers(
     learnt, held_out = (reader.renamed(part, tags, labels) for part in (learnt, held_out))
     if saved is not None:
         _check_known(learnt, tags, labels, vocabulary, saved)
-    return TagData(learnt, held_out, list(reader.forms), tags, labels, vocabulary, source)
+    return TagData(learnt, held_out, list(reader.forms), tags, labels, vocabulary, origin)
 
 
 def _check_known(part: Part, tags: list[str], labels: list[str], known: Vocabulary, saved: RunFolder) -> None:

@@ -1,7 +1,6 @@
 """The text to learn from: files, folders, or the Python standard library's own source."""
 
 import codecs
-import hashlib
 import os
 import sysconfig
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...core import DataError
+from ...training.run_folder import sha256_of
 
 # Well-written modules that every supported Python has; together under 3 MB.
 _MODULES = """
@@ -37,11 +37,6 @@ class Corpus:
     def sha256(self) -> str:
         """Hash of the text in UTF-8."""
         return sha256_of(self.text)
-
-
-def sha256_of(text: str) -> str:
-    """The hash of a text in UTF-8."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_corpus(paths: Sequence[str | Path]) -> Corpus:

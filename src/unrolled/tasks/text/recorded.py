@@ -1,9 +1,7 @@
 """What a run of text says of its corpus and its tokenizer, checked."""
 
-from ...core import CheckpointError
 from ...training.run_folder import RunFolder
 from ..running import damaged
-from .corpus import sha256_of
 from .tokenizers import Tokenizer, load_tokenizer
 
 
@@ -24,8 +22,4 @@ def recorded_corpus(folder: RunFolder) -> tuple[list[str], str]:
 
 def recorded_tokenizer(folder: RunFolder) -> tuple[Tokenizer, str]:
     """The tokenizer, and the alphabet that the model has seen."""
-    text, name = folder.read_text("tokenizer.json"), str(folder.path / "tokenizer.json")
-    loaded = load_tokenizer(text, name)
-    if sha256_of(text) != folder.config.get("tokenizer_sha256"):
-        raise CheckpointError(f"{name}: damaged (its hash is not that in config.json); restore the file from a copy.")
-    return loaded
+    return load_tokenizer(folder.read_checked("tokenizer.json"), str(folder.path / "tokenizer.json"))

@@ -12,11 +12,11 @@ from ...core import DataError, InputError
 from ...models import LanguageModel
 from ...models.initialization import uniform_
 from ...training.problem import Observer
-from ...training.run_folder import RunFolder
+from ...training.run_folder import RunFolder, sha256_of
 from .. import running
 from ..cells import cell_factory, first_step
 from ..running import Training, changed_since
-from .corpus import Corpus, read_corpus, sha256_of
+from .corpus import Corpus, read_corpus
 from .options import ModelOptions, SamplingOptions, TextOptions
 from .problem import TextProblem, Windows, mean_loss
 from .recorded import recorded_corpus, recorded_tokenizer
@@ -45,7 +45,7 @@ class TextData:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The corpus, and the hashes of it and of the tokenizer."""
+        """The corpus and its hashes."""
         return {
             "corpus": {
                 "paths": [str(Path(path).resolve()) for path in self.paths],
@@ -54,8 +54,7 @@ class TextData:
                 "characters": len(self.corpus.text),
                 "sha256": self.corpus.sha256,
                 "validation_sha256": self.validation_sha256,
-            },
-            "tokenizer_sha256": sha256_of(self.files["tokenizer.json"]),
+            }
         }
 
 
