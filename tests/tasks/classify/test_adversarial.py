@@ -1,4 +1,4 @@
-"""The worst small change of an input."""
+"""The worst small change of an input, and mixed rows."""
 
 import pytest
 import torch
@@ -6,6 +6,7 @@ import torch
 from unrolled.cells import LSTM
 from unrolled.models import SequenceToVector
 from unrolled.tasks.classify.adversarial import worst_nearby
+from unrolled.tasks.classify.mixup import Mix
 
 
 def test_by_hand():
@@ -46,3 +47,21 @@ def test_what_has_no_gradient_stays_as_it_is():
     read = torch.zeros(3, 2, 2, requires_grad=True)
     (changed,) = worst_nearby([read], (read * 0).sum(), torch.tensor([3, 0]), 0.5)
     assert torch.equal(changed, torch.zeros(3, 2, 2))
+
+
+def test_mixed_rows_by_hand():
+    mix = Mix(0.75, torch.tensor([1, 0]))
+    torch.testing.assert_close(mix(torch.tensor([[4.0, 0.0], [0.0, 8.0]])), torch.tensor([[3.0, 2.0], [1.0, 6.0]]))
+    logits, targets = torch.tensor([[1.0, 2.0], [0.5, 0.0]]), torch.tensor([0, 1])
+    log = logits.log_softmax(1)
+    expected = -(0.75 * (log[0, 0] + log[1, 1]) + 0.25 * (log[0, 1] + log[1, 0])) / 2
+    torch.testing.assert_close(mix.cross_entropy(logits, targets, 0.0), expected)
+
+
+def test_shares_are_those_of_the_beta_distribution():
+    torch.manual_seed(0)
+    draws = [Mix.draw(0.5, 9) for _ in range(4000)]
+    shares = torch.tensor([draw.share for draw in draws])
+    assert abs(float(shares.mean()) - 0.5) < 0.02
+    assert abs(float(shares.var()) - 0.125) < 0.01  # 1 / (4 (2 alpha + 1))
+    assert all(sorted(draw.partners.tolist()) == list(range(9)) for draw in draws[:20])

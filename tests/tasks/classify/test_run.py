@@ -129,7 +129,7 @@ def test_a_run_that_stopped_ends_as_one_that_never_did(kind, crash, tmp_path):
         model={"ensemble": 2, "pooling": "attention"},
         training={"label_smoothing": 0.1, "averaging": 0.9},
         augment={"word_dropout": 0.3, "noise": 0.2, "scale": 0.1, "offset": 0.1, "stretch": 0.3, "crop": 0.2,
-                 "roll": 0.5, "mask_time": 0.2, "mask_features": 0.3},
+                 "roll": 0.5, "mask_time": 0.2, "mask_features": 0.3, "adversarial": 0.1, "mixup": 0.5},
     )  # fmt: skip
     whole = classify.train([path], tmp_path / "whole", wanted)
     if crash:

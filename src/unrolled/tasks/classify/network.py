@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ...models import SequenceToVector, WordEmbedding
 from ..cells import cell_factory, first_step
 from .encoder import Encoder
+from .mixup import Mix
 from .options import ModelOptions
 
 
@@ -58,10 +59,14 @@ class Network(nn.Module):
             return [embedding(x) for embedding in self.embeddings]
         return [x] * len(self.members)
 
-    def judge(self, read: Sequence[Tensor], lengths: Tensor) -> Tensor:
-        """Logits (M, B, C) of what each member reads."""
-        judged = zip(self.members, read, strict=True)
-        return torch.stack([member(features, lengths=lengths) for member, features in judged])
+    def judge(self, read: Sequence[Tensor], lengths: Tensor, mix: Mix | None = None) -> Tensor:
+        """Logits (M, B, C) of what each member reads, of rows that are mixed just before the last layer."""
+        logits = []
+        for member, features in zip(self.members, read, strict=True):
+            assert isinstance(member, SequenceToVector)
+            pooled = member.features(features, lengths=lengths)
+            logits.append(member.output(pooled if mix is None else mix(pooled)))
+        return torch.stack(logits)
 
     def log_probabilities(self, x: Tensor, lengths: Tensor) -> Tensor:
         """The logarithm of the mean of the members' probabilities (B, C)."""

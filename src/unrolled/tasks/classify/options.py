@@ -28,6 +28,13 @@ class AugmentOptions(Options):
         description="Size of the worst small change of the input, of that of the input itself, with which each "
         "sequence is learnt too; 0.1 helps where examples are few, and takes twice the time.",
     )
+    mixup: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Mix sequences by two before the last layer, with shares from Beta(mixup, mixup); 0.5 to 1 helps "
+        "where examples are few.",
+    )
     mask_count: int = Field(2, ge=1, le=100, description="Masks of each sort, where there are any.")
 
 

@@ -15,6 +15,7 @@ from .adversarial import worst_nearby
 from .augment import augmented, without_words
 from .data import ClassifyData, Part
 from .figures import confusion, figures
+from .mixup import Mix
 from .network import Network, mean_log_probabilities
 from .options import ClassifyOptions
 from .reader import Reader
@@ -67,16 +68,21 @@ class ClassifyProblem:
         size = self.options.augment.adversarial
         if size and not self.network.embeddings:
             read = [features.detach().requires_grad_() for features in read]
-        value = self._loss(read, lengths, targets)
+        alpha = self.options.augment.mixup
+        value = self._loss(read, lengths, targets, Mix.draw(alpha, len(targets)) if alpha else None)
         if size:
             value = 0.5 * (value + self._loss(worst_nearby(read, value, lengths, size), lengths, targets))
         return Loss(value, carry, int(lengths.sum()))
 
-    def _loss(self, read: list[Tensor], lengths: Tensor, targets: Tensor) -> Tensor:
-        logits = self.network.judge(read, lengths)
+    def _loss(self, read: list[Tensor], lengths: Tensor, targets: Tensor, mix: Mix | None = None) -> Tensor:
         smoothing = self.options.training.label_smoothing
-        targets = targets.repeat(len(logits))
-        return F.cross_entropy(logits.flatten(0, 1), targets, label_smoothing=smoothing) * len(logits)
+        value = torch.zeros((), device=targets.device)
+        for logits in self.network.judge(read, lengths, mix):
+            if mix is None:
+                value = value + F.cross_entropy(logits, targets, label_smoothing=smoothing)
+            else:
+                value = value + mix.cross_entropy(logits, targets, smoothing)
+        return value
 
     def figures(self, loss: float) -> dict[str, float]:
         """None but the loss itself."""
