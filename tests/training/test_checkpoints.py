@@ -1,5 +1,6 @@
 """A checkpoint is whole or refused; a run folder is what it says."""
 
+import hashlib
 import json
 import os
 import random
@@ -192,8 +193,21 @@ def test_a_run_folder_is_made_in_one_move(tmp_path):
     folder = RunFolder.create(tmp_path / "a" / "run", CONFIG, {"notes.txt": "é"})
     assert sorted(os.listdir(folder.path)) == ["config.json", "notes.txt"]
     assert os.listdir(folder.path.parent) == ["run"]
+    hashes = folder.config.pop("sha256_of_files")
+    assert hashes == {"notes.txt": hashlib.sha256("é".encode()).hexdigest()}
     assert folder.config == {"format": 1, **CONFIG}
     assert folder.read_text("notes.txt") == "é"
+
+
+def test_a_text_file_that_has_changed_is_refused(tmp_path):
+    made = RunFolder.create(tmp_path / "run", CONFIG, {"notes.txt": "é"})
+    assert made.read_checked("notes.txt") == "é"
+    (made.path / "notes.txt").write_text("e")
+    with pytest.raises(CheckpointError, match=r"notes.txt: damaged \(its hash is not that in config.json\)"):
+        made.read_checked("notes.txt")
+
+
+def test_an_empty_folder_becomes_the_run_folder(tmp_path):
     (tmp_path / "empty").mkdir()
     RunFolder.create(tmp_path / "empty", CONFIG)
 
