@@ -164,7 +164,7 @@ def test_wrong_options(options, message, refused, text_file):
         ("train poetry", "No such command 'poetry'. See --help."),
         ("rain text", "No such command 'rain'. Did you mean 'train'?"),
         ("generate", "Missing argument 'RUN'. See --help."),
-        ("evaluate run", "Missing argument 'FILES'. See --help."),
+        ("evaluate run", "DATA: expected files or folders to measure the model on, got none"),
         ("generate run --length 0", "--length: expected a value greater than or equal to 1, got 0."),
         ("generate run --temperature -1", "--temperature: expected"),
         ("generate run --top-p 0", "--top-p: expected"),
