@@ -19,7 +19,8 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_old_one(tmp_path, corpus, com
     assert command("train", "text", corpus, *words, "-o", "whole").code == 0
     # grow the limit step by step, so that first the run folder, then this and then that file does not fit
     reached = []
-    for limit in (700, 1500, 40_000, 100_000):
+    settings = (tmp_path / "whole" / "config.json").stat().st_size
+    for limit in (settings // 2, settings + 100, 40_000, 100_000):
         folder = tmp_path / f"run{limit}"
         ended = command("train", "text", corpus, *words, "-o", folder, largest_file=limit)
         assert ended.code == 1, (limit, ended.err)

@@ -45,6 +45,6 @@ def test_what_was_never_played_counts_as_much_as_it_should(tmp_path):
 
 @pytest.mark.slow
 def test_chorales_of_bach(real_data):
-    always, model = figures(run(str(real_data("polymusic/JSB_Chorales.npz")), "--epochs", "4"))
+    always, model = figures(run(str(real_data("polymusic/JSB_Chorales.npz")), "--epochs", "12"))
     assert always == pytest.approx(11.09, abs=0.01)
     assert model < 10.2

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ..core import InputError
+from ..tasks.bars import bars
 from ..tasks.forecast.forecasts import Forecasts, check_output
 from ..tasks.forecast.options import EvaluateOptions, PredictOptions, parse_levels
 from ..tasks.forecast.plot import check_plot, plot_forecasts
-from ..tasks.forecast.problem import bars
 from ..tasks.forecast.run import ForecastRun
 from ..tasks.forecast.task import TASK, ForecastData
 from ..tasks.running import Training
@@ -127,7 +127,7 @@ def _look(forecasts: Forecasts) -> str:
         steps = min(forecasts.steps, 60)
         history = np.asarray(forecasts.panel.series(index)[-(78 - min(width, 16) - steps - 3) :])
         both = np.concatenate([history[-40:], forecasts.median[index]])
-        drawn = bars([both], len(both))[0]
+        drawn = bars(both)
         border = len(both) - forecasts.steps
         lines.append(f"{name[:16].ljust(min(width, 16))} {drawn[:border]}|{drawn[border : border + steps]}")
     if len(forecasts.panel) > _SERIES:

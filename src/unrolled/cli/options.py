@@ -9,6 +9,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from ..training.options import first_problem, grouped, groups_of
 from .errors import UsageProblem
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -75,23 +76,12 @@ def build(model: type[Model], given: Mapping[str, Any]) -> Model:
     Raises:
         UsageProblem: a value is out of range; the option is named.
     """
-    groups = {
-        name: field.annotation
-        for name, field in model.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-    }
-    values: dict[str, Any] = used(given)
-    if groups:
-        values = {
-            name: {key: value for key, value in values.items() if key in group.model_fields}
-            for name, group in groups.items()
-        }
+    values = used(given)
     try:
-        return model.model_validate(values)
+        return model.model_validate(grouped(model, values) if groups_of(model) else values)
     except ValidationError as error:
-        first = error.errors()[0]
-        message = first["msg"].replace("Input should be", "expected a value").replace(" a value a ", " a ")
-        raise UsageProblem(f"{flag(str(first['loc'][-1]))}: {message}, got {first['input']!r}.") from error
+        name, problem = first_problem(error)
+        raise UsageProblem(f"{flag(name)}: {problem}") from error
 
 
 def build_from(recorded: Model, given: Mapping[str, Any]) -> Model:

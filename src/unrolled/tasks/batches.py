@@ -63,3 +63,8 @@ def pad(sequences: Sequence[NDArray[Any]], value: float = 0) -> tuple[Tensor, Te
     for row, sequence in enumerate(sequences):
         padded[: len(sequence), row] = sequence
     return torch.from_numpy(padded), torch.tensor(lengths)
+
+
+def valid_steps(sequence: Tensor, lengths: Tensor) -> Tensor:
+    """Which steps of a sequence (T, B, ...) with these lengths (B,) are no padding, (T, B)."""
+    return torch.arange(len(sequence), device=sequence.device)[:, None] < lengths.to(sequence.device)

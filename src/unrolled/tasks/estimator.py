@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from ..core import InputError
+from ..training.options import first_problem, grouped, groups_of
 from ..training.progress import observers_here
 from ..training.run_folder import RunFolder
 from . import running
@@ -99,20 +100,12 @@ class Estimator(BaseEstimator):
         return made
 
     def _settings(self) -> Any:
-        groups = {
-            name: {key: getattr(self, key) for key in group.model_fields} for name, group in _groups(self.task.options)
-        }
+        options = self.task.options
         try:
-            return self.task.options.model_validate(groups)
+            return options.model_validate(grouped(options, vars(self)))
         except ValidationError as error:
-            first = error.errors()[0]
-            message = first["msg"].replace("Input should be", "expected a value")
-            raise InputError(f"{first['loc'][-1]}: {message}, got {first['input']!r}.") from error
-
-
-def _groups(options: type[BaseModel]) -> list[tuple[str, type[BaseModel]]]:
-    groups = ((name, field.annotation) for name, field in options.model_fields.items())
-    return [(name, group) for name, group in groups if isinstance(group, type) and issubclass(group, BaseModel)]
+            name, problem = first_problem(error)
+            raise InputError(f"{name}: {problem}") from error
 
 
 def _constructor(options: type[BaseModel]) -> Any:
@@ -120,7 +113,7 @@ def _constructor(options: type[BaseModel]) -> Any:
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [
         inspect.Parameter(name, keyword, default=field.default, annotation=field.annotation)
-        for _, group in _groups(options)
+        for group in groups_of(options).values()
         for name, field in group.model_fields.items()
     ]
     parameters.append(inspect.Parameter("output", keyword, default=None, annotation=str | Path | None))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core import DataError, InputError, NonFiniteError
 from ..training.checkpoint import write_atomically
-from ..training.options import Options
+from ..training.options import grouped, groups_of
 from ..training.problem import Observer
 from . import running
 from .options import TaskOptions
@@ -31,10 +31,8 @@ class Trial:
 def search_space(options: type[TaskOptions]) -> dict[str, dict[str, Any]]:
     """The options that are searched, with their ranges: those whose field says ``tune``."""
     found = {}
-    for group in options.model_fields.values():
-        assert isinstance(group.annotation, type)
-        assert issubclass(group.annotation, Options)
-        for name, field in group.annotation.model_fields.items():
+    for group in groups_of(options).values():
+        for name, field in group.model_fields.items():
             extra = field.json_schema_extra
             if isinstance(extra, dict) and isinstance(extra.get("tune"), dict):
                 found[name] = extra["tune"]
@@ -87,7 +85,7 @@ def tune(
     def run(trial: Any) -> float:
         proposed = {name: _propose(trial, name, spec) for name, spec in space.items()}
         watcher = _Reporter(trial, optuna)
-        values = _grouped(task.options, {**given, **proposed})
+        values = task.options.model_validate(grouped(task.options, {**given, **proposed}))
         watching = [*observers(trial.number, proposed), watcher]
         done = running.train(task, source, folder / f"trial-{trial.number:03}", values, watching)
         if not done.outcome.finished:
@@ -156,14 +154,6 @@ def _propose(trial: Any, name: str, spec: dict[str, Any]) -> Any:
     if isinstance(spec["low"], int):
         return trial.suggest_int(name, spec["low"], spec["high"])
     return trial.suggest_float(name, spec["low"], spec["high"], log=spec.get("log", False))
-
-
-def _grouped(options: type[TaskOptions], values: dict[str, Any]) -> TaskOptions:
-    groups = {}
-    for name, field in options.model_fields.items():
-        assert isinstance(field.annotation, type)
-        groups[name] = {key: value for key, value in values.items() if key in field.annotation.model_fields}
-    return options.model_validate(groups)
 
 
 def _trial(folder: Path, trial: Any) -> Trial:

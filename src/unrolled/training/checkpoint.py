@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import safetensors
 import safetensors.torch
@@ -92,17 +94,24 @@ def write_atomically(path: Path, data: bytes | bytearray | str) -> None:
         OSError: the disk is full or the folder cannot be written; the file is named.
     """
     try:
-        _write_beside(path, data)
+        with whole_file(path) as file:
+            file.write(data.encode() if isinstance(data, str) else data)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
     _sync_folder(path.parent)
 
 
-def _write_beside(path: Path, data: bytes | bytearray | str) -> None:
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that is in place, flushed to the disk, when all is written, and not at all if something goes wrong before.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o666 & ~current_umask())  # a temporary file is private, the finished one as usual

@@ -1,14 +1,36 @@
 """The options that every task's training shares: one definition, for Python, the command line and config.json."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 
 class Options(BaseModel):
     """A frozen group of options; an unknown name or a value out of range is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def groups_of(options: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """The groups of options that make up a model of groups, by their names; of one without groups none."""
+    kinds = {name: field.annotation for name, field in options.model_fields.items()}
+    return {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, BaseModel)}
+
+
+def grouped(options: type[BaseModel], values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Values of options by name, each in the group that it belongs to."""
+    return {
+        name: {key: value for key, value in values.items() if key in group.model_fields}
+        for name, group in groups_of(options).items()
+    }
+
+
+def first_problem(error: ValidationError) -> tuple[str, str]:
+    """Of options that are refused the name of the first, and what was expected and came."""
+    first = error.errors()[0]
+    message = first["msg"].replace("Input should be", "expected a value").replace(" a value a ", " a ")
+    return str(first["loc"][-1]), f"{message}, got {first['input']!r}."
 
 
 def tuned(**range_: Any) -> Any:

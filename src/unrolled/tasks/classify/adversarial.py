@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..batches import valid_steps
+
 
 def worst_nearby(read: Sequence[Tensor], loss: Tensor, lengths: Tensor, size: float) -> list[Tensor]:
     """For each row r with the gradient g of the loss r + s ‖r‖ g / ‖g‖: to first order the worst change of this size.
@@ -21,7 +23,7 @@ def worst_nearby(read: Sequence[Tensor], loss: Tensor, lengths: Tensor, size: fl
     Reference:
         Miyato et al. 2017, arXiv:1605.07725.
     """
-    inside = (torch.arange(len(read[0]), device=lengths.device)[:, None] < lengths)[..., None]
+    inside = valid_steps(read[0], lengths)[..., None]
     changed = []
     for features, gradient in zip(read, torch.autograd.grad(loss, list(read), retain_graph=True), strict=True):
         step = torch.where(inside, gradient, 0)

@@ -6,6 +6,7 @@ Every draw is from PyTorch's global generator, so that a run that goes on draws 
 import torch
 from torch import Tensor
 
+from ..batches import valid_steps
 from .options import AugmentOptions
 
 
@@ -39,7 +40,7 @@ def augmented(x: Tensor, lengths: Tensor, options: AugmentOptions) -> tuple[Tens
         x = x + options.offset * torch.randn(1, rows, 1)
     if options.noise:
         x = x + options.noise * torch.randn(x.shape)
-    inside = torch.arange(len(x))[:, None] < lengths
+    inside = valid_steps(x, lengths)
     for _ in range(options.mask_count):
         if options.mask_time:
             width = torch.rand(rows) * options.mask_time * lengths
@@ -63,7 +64,7 @@ def _taken(x: Tensor, at: Tensor, lengths: Tensor) -> Tensor:
     index = torch.arange(x.shape[1])
     share = (at - low)[..., None]
     found = x[low, index] * (1 - share) + x[high, index] * share
-    return found * (torch.arange(len(at))[:, None] < lengths)[..., None]
+    return found * valid_steps(at, lengths)[..., None]
 
 
 def without_words(words: Tensor, probability: float, unknown: int) -> Tensor:

@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -136,8 +135,3 @@ def divide(targets: Sequence[int], share: float, classes: Sequence[str]) -> tupl
         )
     chosen = set(held_out)
     return [row for row in range(len(targets)) if row not in chosen], sorted(held_out)
-
-
-def counts_of(labels: Sequence[str]) -> dict[str, int]:
-    """How many examples each class has."""
-    return dict(Counter(labels))

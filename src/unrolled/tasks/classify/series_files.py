@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core import DataError
-from ..reading import open_binary
+from ..reading import lines_of, open_binary
 
 Floats = NDArray[np.float32]
 
@@ -131,23 +131,19 @@ def read_ts(path: Path) -> Iterator[Series]:
     Reference:
         Bagnall et al. 2018, The UEA multivariate time series classification archive, arXiv:1811.00075.
     """
-    with path.open(encoding="utf-8", errors="strict") as file:
-        labelled, inside = True, False
-        try:
-            for number, line in enumerate(file, 1):
-                text = line.strip()
-                if not text or text.startswith("#"):
-                    continue
-                if inside:
-                    yield _sequence(path, number, text, labelled)
-                elif text.lower().startswith("@data"):
-                    inside = True
-                elif match := re.match(r"@(\w+)\s*(\S*)", text):
-                    labelled = _header(path, number, match.group(1).lower(), match.group(2).lower(), labelled)
-                else:
-                    raise DataError(f"{path}: line {number}: expected @data before the sequences, got {text[:40]!r}.")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}: expected UTF-8 text, got a binary file or another encoding.") from error
+    labelled, inside = True, False
+    for number, line in enumerate(lines_of(path), 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        if inside:
+            yield _sequence(path, number, text, labelled)
+        elif text.lower().startswith("@data"):
+            inside = True
+        elif match := re.match(r"@(\w+)\s*(\S*)", text):
+            labelled = _header(path, number, match.group(1).lower(), match.group(2).lower(), labelled)
+        else:
+            raise DataError(f"{path}: line {number}: expected @data before the sequences, got {text[:40]!r}.")
     if not inside:
         raise DataError(f"{path}: expected a line @data and sequences after it, got none.")
 

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..bars import bars, levels
+
 if TYPE_CHECKING:
     from .data import Part
 
 _SHADES = " ░▒▓█"
-_BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 78
 
 
@@ -57,8 +58,7 @@ def picture(values: NDArray[Any]) -> list[str]:
     if features == 1:
         return [curve(values[:, 0])]
     if steps <= 16 and features <= 16:
-        levels = _levels(values, len(_SHADES))
-        return ["".join(_SHADES[level] * 2 for level in row) for row in levels]
+        return ["".join(_SHADES[level] * 2 for level in row) for row in levels(values, len(_SHADES))]
     return [""]
 
 
@@ -71,13 +71,7 @@ def curve(values: NDArray[Any], width: int = 48) -> str:
     """
     if len(values) > width:
         values = np.array([part.mean() for part in np.array_split(values, width)])
-    return "".join(_BARS[level] for level in _levels(values, len(_BARS)))
-
-
-def _levels(values: NDArray[Any], count: int) -> NDArray[np.int64]:
-    low, high = float(values.min()), float(values.max())
-    share = (values.astype(np.float64) - low) / max(high - low, 1e-12)
-    return np.minimum((share * count).astype(np.int64), count - 1)
+    return bars(values)
 
 
 def side_by_side(pictures: Sequence[Sequence[str]], captions: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from ...core import Tree
 from ...training.problem import Evaluation, Loss
+from ..bars import bars
 from .backtest import ALL_LEVELS, forecast
 from .division import Origins
 from .frequency import Whole
@@ -15,7 +16,7 @@ from .outputs import Output
 from .windows import Batch, Cutter
 
 _AT_ONCE = 256  # windows of an evaluation
-_STRIPES = "▁▂▃▄▅▆▇█"
+_WIDTH = 60  # steps of a sample
 
 
 class ForecastProblem:
@@ -108,13 +109,7 @@ class ForecastProblem:
         _, quantiles = forecast(self.network, self.output, batch, (0.5,))
         actual = batch.own_units(batch.target).numpy()[:, 0]
         name = self.cutter.panel.names[int(series[0])]
-        rows = bars([actual, quantiles[0, :, 0]])
-        return f"{name}: came    {rows[0]}\n{' ' * len(name)}  forecast {rows[1]}".replace("came    ", "came     ")
-
-
-def bars(rows: list[np.ndarray], width: int = 60) -> list[str]:
-    """Rows of numbers as rows of bars, on one scale."""
-    rows = [row[np.linspace(0, len(row) - 1, min(width, len(row))).astype(int)] for row in rows]
-    low, high = min(float(row.min()) for row in rows), max(float(row.max()) for row in rows)
-    unit = (high - low) or 1.0
-    return ["".join(_STRIPES[min(7, int(8 * (value - low) / unit))] for value in row) for row in rows]
+        shown = np.linspace(0, len(actual) - 1, min(_WIDTH, len(actual))).astype(int)
+        both = np.stack([actual, quantiles[0, :, 0]])[:, shown]
+        came, said = (bars(row, float(both.min()), float(both.max())) for row in both)
+        return f"{name}: came     {came}\n{' ' * len(name)}  forecast {said}"

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ...layers import unroll
+from ..batches import valid_steps
 
 FORBIDDEN = -1e4  # the score of a step that is not allowed, in decoding
 
@@ -49,12 +50,14 @@ class CRF(nn.Module):
 
     def loss(self, emissions: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
         """-log p(y | x) of each sequence, (B,), in nats; of an empty one zero."""
-        emissions = torch.where(_valid(emissions, lengths)[..., None], emissions, 0)  # NaN in the padding goes nowhere
+        emissions = torch.where(
+            valid_steps(emissions, lengths)[..., None], emissions, 0
+        )  # NaN in the padding goes nowhere
         return self.log_total(emissions, lengths) - self.score(emissions, tags, lengths)
 
     def score(self, emissions: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
         """The score of a sequence of tags, (B,)."""
-        valid = _valid(emissions, lengths)
+        valid = valid_steps(emissions, lengths)
         of_tags = emissions.gather(2, tags[..., None]).squeeze(2)
         of_steps = self.transition[tags[:-1], tags[1:]]
         ends = tags.gather(0, (lengths - 1).clamp(min=0)[None]).squeeze(0)
@@ -113,7 +116,7 @@ def viterbi(emissions: Tensor, lengths: Tensor, transition: Tensor, start: Tenso
     Reference:
         Viterbi 1967, doi:10.1109/TIT.1967.1054010.
     """
-    valid = _valid(emissions, lengths)
+    valid = valid_steps(emissions, lengths)
     best = start + emissions[0]
     stay = torch.arange(best.shape[1], device=best.device).expand_as(best)
     back = []  # of each step but the first: the best tag before each tag
@@ -127,7 +130,3 @@ def viterbi(emissions: Tensor, lengths: Tensor, transition: Tensor, start: Tenso
         tag = before.gather(1, tag[:, None]).squeeze(1)
         tags.append(tag)
     return torch.stack(tags[::-1])
-
-
-def _valid(emissions: Tensor, lengths: Tensor) -> Tensor:
-    return torch.arange(len(emissions), device=emissions.device)[:, None] < lengths

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from ...core import Tree
 from ...models import SequenceToSequence
 from ...models.pooling import Pooling
+from ..batches import valid_steps
 from .crf import CRF, FORBIDDEN, viterbi
 
 
@@ -93,8 +94,3 @@ class TaggingModel(nn.Module):
             return self.crf.decode(scores, lengths)
         penalty = torch.zeros_like(self.allowed, dtype=scores.dtype).masked_fill(~self.allowed, FORBIDDEN)
         return viterbi(scores, lengths, penalty[:-1, :-1], penalty[-1, :-1], penalty[:-1, -1])
-
-
-def valid_steps(sequence: Tensor, lengths: Tensor) -> Tensor:
-    """Which steps of a sequence (T, B, ...) are no padding, (T, B)."""
-    return torch.arange(len(sequence), device=sequence.device)[:, None] < lengths.to(sequence.device)

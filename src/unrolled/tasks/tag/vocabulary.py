@@ -42,16 +42,6 @@ class Vocabulary:
         """The place of each word."""
         return {word: place for place, word in enumerate(self.words)}
 
-    @cached_property
-    def tag_places(self) -> dict[str, int]:
-        """The place of each tag."""
-        return {tag: place for place, tag in enumerate(self.tags)}
-
-    @cached_property
-    def label_places(self) -> dict[str, int]:
-        """The place of each label."""
-        return {label: place for place, label in enumerate(self.labels)}
-
     @property
     def allowed(self) -> list[list[bool]]:
         """Which tag (column) may follow which (row); the last of both is the sentence's border."""

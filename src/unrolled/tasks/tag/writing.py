@@ -1,10 +1,9 @@
 """Tagged sentences as people and programs read them: in colours, word/TAG, CoNLL columns, or JSONL."""
 
+import io
 import json
-import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ...core import DataError
-from ...training.checkpoint import current_umask
+from ...training.checkpoint import whole_file
 from ...training.progress import printable
 from .sentences import Sentence
 from .spans import OUTSIDE, spans
@@ -115,15 +114,12 @@ def writing_to(path: Path) -> Iterator[TextIO]:
     Raises:
         DataError: the folder cannot be written.
     """
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    except OSError as error:
-        raise DataError(f"{path}: cannot write here ({error.strerror}); choose another --output.") from error
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            yield file
-        Path(name).chmod(0o666 & ~current_umask())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(whole_file(path))
+        except OSError as error:
+            raise DataError(f"{path}: cannot write here ({error.strerror}); choose another --output.") from error
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
+        yield text
+        text.flush()
+        text.detach()
