@@ -8,7 +8,7 @@ import torch
 
 from unrolled.core import CheckpointError, DataError, InputError
 from unrolled.tasks.classify.augment import augmented, without_words
-from unrolled.tasks.classify.baselines import Baselines, Linear, fit_series, fit_words
+from unrolled.tasks.classify.baselines import Baselines, Linear, fit_series, fit_words, most_frequent_phrases
 from unrolled.tasks.classify.examples import classes_of, divide
 from unrolled.tasks.classify.figures import confusion, f1_scores, figures
 from unrolled.tasks.classify.gather import gather
@@ -48,6 +48,12 @@ def test_the_bag_of_words_is_scikit_learns():
     oracle = LogisticRegression(max_iter=1000).fit(features, labels)
     new = [[str(word) for word in draw.integers(0, 33, 9)] for _ in range(50)]
     assert made.of_words(new).tolist() == oracle.predict(counter.transform(new)).tolist()
+
+
+def test_rare_phrases_are_forgotten_where_there_are_too_many():
+    texts = [["often", "often", f"once{row}", f"never again {row}"] for row in range(100)]
+    assert most_frequent_phrases(texts, 2, counted=20) == most_frequent_phrases(texts, 2) == ["often", "often often"]
+    assert set(most_frequent_phrases([list("aab")], counted=2)) <= {"a"}
 
 
 @pytest.mark.parametrize("classes", [2, 3])

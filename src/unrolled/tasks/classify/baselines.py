@@ -5,8 +5,9 @@ Baselines are fitted on the training examples, kept as JSON, and applied with nu
 
 import json
 import warnings
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -112,20 +113,41 @@ def summaries(series: Iterable[NDArray[np.floating[Any]]]) -> Floats:
     return np.stack(rows)
 
 
-def fit_words(texts: Sequence[Sequence[str]], labels: Sequence[int], classes: int) -> Linear:
-    """A logistic regression on how often each word, and each pair of neighbours, occurs."""
+def fit_words(texts: Iterable[Sequence[str]], labels: Sequence[int], classes: int) -> Linear:
+    """A logistic regression on how often each word, and each pair of neighbours, occurs; reads the texts twice."""
     from scipy.sparse import csr_matrix
 
-    counts = Counter(phrase for words in texts for phrase in phrases_of(words))
-    kept = sorted(counts, key=lambda phrase: (-counts[phrase], phrase))[:MOST_PHRASES]
+    kept = most_frequent_phrases(texts)
     positions = {phrase: position for position, phrase in enumerate(kept)}
-    rows = [Counter(positions[p] for p in phrases_of(words) if p in positions) for words in texts]
-    ends = np.cumsum([0, *(len(row) for row in rows)])
-    columns = [column for row in rows for column in row]
-    values = [float(value) for row in rows for value in row.values()]
-    features = csr_matrix((values, columns, ends), shape=(len(rows), len(kept)))
+    columns, values, ends = array("i"), array("i"), [0]
+    for words in texts:
+        row = Counter(positions[phrase] for phrase in phrases_of(words) if phrase in positions)
+        columns.extend(row)
+        values.extend(row.values())
+        ends.append(len(columns))
+    features = csr_matrix((np.array(values, dtype=np.float64), columns, ends), shape=(len(ends) - 1, len(kept)))
     weights, bias = _regress(features, labels, classes)
     return Linear(weights, bias, phrases=tuple(kept))
+
+
+def most_frequent_phrases(
+    texts: Iterable[Sequence[str]], most: int = MOST_PHRASES, counted: int = 2_000_000
+) -> list[str]:
+    """The phrases that occur most often, the first in the alphabet of those that occur alike.
+
+    Args:
+        texts: as words.
+        most: so many phrases.
+        counted: so many counts are held at once; when there are more, the rarest are forgotten, as word2vec does.
+    """
+    counts: Counter[str] = Counter()
+    for words in texts:
+        counts.update(phrases_of(words))
+        rare = 1
+        while len(counts) > counted:
+            counts = Counter({phrase: count for phrase, count in counts.items() if count > rare})
+            rare += 1
+    return sorted(counts, key=lambda phrase: (-counts[phrase], phrase))[:most]
 
 
 def fit_series(series: Sequence[NDArray[np.floating[Any]]], labels: Sequence[int], classes: int) -> Linear:
@@ -159,6 +181,17 @@ def most_frequent(labels: Sequence[int], classes: int) -> int:
 
 
 @dataclass(frozen=True)
+class _Texts:
+    """Rows of text, made anew from the stored numbers of their words each time that they are read."""
+
+    examples: Examples
+    rows: Sequence[int]
+
+    def __iter__(self) -> Iterator[Sequence[str]]:
+        return self.examples.texts(self.rows)
+
+
+@dataclass(frozen=True)
 class Baselines:
     """Both baselines of a run."""
 
@@ -173,7 +206,7 @@ class Baselines:
             chosen = sorted(np.random.default_rng(0).permutation(len(rows))[:MOST_EXAMPLES].tolist())
         picked, labels = [rows[at] for at in chosen], [targets[at] for at in chosen]
         if examples.kind == "text":
-            linear = fit_words(list(examples.texts(picked)), labels, classes)
+            linear = fit_words(_Texts(examples, picked), labels, classes)
         else:
             linear = fit_series([examples.rows[row] for row in picked], labels, classes)
         return cls(most_frequent(targets, classes), linear)
