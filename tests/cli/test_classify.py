@@ -193,3 +193,18 @@ def test_many_classes_with_odd_names(main, tmp_path):
     table = list(csv.DictReader(io.StringIO(out)))
     assert len(table) == len(rows)
     assert {name.removeprefix("probability ") for name in table[0] if name.startswith("probability")} == set(names)
+
+
+def test_long_names_fit_in_80_columns(main, tmp_path):
+    for count in (2, 12):
+        names = [f"a class of a long name {at}" for at in range(count)]
+        rows = [
+            json.dumps({"text": f"word{at} here", "label": name}) for at, name in enumerate(names) for _ in range(2)
+        ]
+        (tmp_path / "train.jsonl").write_text("\n".join(rows) + "\n")
+        _, out, _ = main("train", "classify", "train.jsonl", *SMALL, "--steps", "2", "-o", f"run{count}")
+        report = out.partition("Best on")[2].partition("Run folder")[0]
+        _, shown, _ = main("classify", f"run{count}", "train.jsonl")
+        assert "taken for" in report
+        assert max(map(len, [*report.splitlines(), *shown.splitlines()])) <= 80
+        assert count > 2 or "% a cl..me 1" in shown

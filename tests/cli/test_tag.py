@@ -126,6 +126,8 @@ def test_files_keep_their_format_and_number_of_sentences(main, run, data, tmp_pa
         [],
         ["to", "oldport."],
     ]
+    assert main("tag", run, "a.txt", "--output", "b.json")[0] == 0  # which is read as JSONL, too
+    assert json.loads((tmp_path / "b.json").read_text().splitlines()[0])["tokens"] == ["fly"]
     assert not list(tmp_path.glob(".*.partial"))
 
 

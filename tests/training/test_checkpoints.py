@@ -294,3 +294,14 @@ def test_a_lock_keeps_others_out_and_clears_away_what_was_cut_short(tmp_path):
         assert (folder.path / ".last.safetensors.abc.partial").exists()
     with folder.locked():
         pass
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="a device or a pipe cannot be replaced"):
+        write_atomically(tmp_path / "pipe", "text")
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link").symlink_to("target")
+    write_atomically(tmp_path / "link", "text")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "text"

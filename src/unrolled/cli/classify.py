@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -30,6 +30,7 @@ from .training import own_cell
 __all__ = ["TASK", "UNIT", "evaluate", "predict", "report"]
 
 UNIT = "step"
+WIDTH = 80
 MOST_CLASSES = 12  # of a confusion matrix, or columns of probabilities, on a screen
 MOST_SHOWN = 8  # examples after training
 MOST_EXPLAINED = 20  # examples on a screen
@@ -75,16 +76,20 @@ def evaluate(
 
 
 def _print_scores(scores: Scores) -> None:
-    print(printable(scores_table(scores, ["accuracy", "f1", *(n for n in scores.model if n.startswith("f1 of"))])))
+    main = ["accuracy", "f1"]
+    figures = scores_table(scores, [*main, *(n for n in scores.model if n.startswith("f1 of"))])
+    print(printable(figures if _fits(figures) else scores_table(scores, main)))
     classes, counts = scores.details["classes"], scores.details["confusion"]
     if len(classes) <= MOST_CLASSES:
-        names = [_cut(name, 10) for name in classes]
+        names = _cut_apart(classes, 10)
         rows = [
             [f"is {name}", *map(str, row), f"{scores.details['f1'][full]:.3f}"]
             for name, full, row in zip(names, classes, counts, strict=True)
         ]
-        print("\n" + printable(table(["taken for", *names, "f1"], rows)))
-        return
+        matrix = table(["taken for", *names, "f1"], rows)
+        if _fits(matrix):
+            print("\n" + printable(matrix))
+            return
     pairs = sorted(
         ((count, truth, taken) for truth, row in zip(classes, counts, strict=True)
          for taken, count in zip(classes, row, strict=True) if count and truth != taken), key=lambda pair: -pair[0]
@@ -96,7 +101,20 @@ def _print_scores(scores: Scores) -> None:
         print("\n" + printable(table(["most confused", "times"], rows)))
 
 
+def _fits(text: str) -> bool:
+    return max(map(len, text.splitlines())) <= WIDTH
+
+
+def _cut_apart(names: Sequence[str], width: int) -> list[str]:
+    """Names cut at their ends, or where some would look alike in their middles."""
+    cut = [_cut(name, width) for name in names]
+    if len(set(cut)) == len(cut):
+        return cut
+    return [name if len(name) <= width else f"{name[: width // 2 - 1]}..{name[1 - width // 2 :]}" for name in names]
+
+
 def _cut(name: str, width: int) -> str:
+    name = " ".join(name.split())  # a line end would break the table
     return name if len(name) <= width else name[: width - 2] + ".."
 
 
@@ -140,15 +158,18 @@ def _show(found: Predictions, explanations: Iterator[Explanation], explain: bool
     if explain:
         _show_explanations(found, explanations)
         return
-    columns = list(found.classes) if len(found.classes) <= MOST_CLASSES else []
+    whole = _labels_table(found, found.classes) if len(found.classes) <= MOST_CLASSES else ""
+    print(printable(whole if whole and _fits(whole) else _labels_table(found, ())))
+
+
+def _labels_table(found: Predictions, columns: Sequence[str]) -> str:
+    """Of each example its class, and the probability of each class, or where no columns are named of that one."""
     rows = []
     for row, (label, chances) in enumerate(zip(found.labels, found.probabilities, strict=True)):
         shown = [f"{100 * chance:.1f}" for chance in chances] if columns else [f"{100 * chances.max():.1f}"]
         rows.append([_named(found, row), _cut(label, 20), *shown])
-    header = (
-        ["example", "class", *(_cut(f"% {name}", 12) for name in columns)] if columns else ["example", "class", "%"]
-    )
-    print(printable(table(header, rows)))
+    names = [f"% {name}" for name in _cut_apart(columns, 10)] if columns else ["%"]
+    return table(["example", "class", *names], rows)
 
 
 def _named(found: Predictions, row: int, width: int = 34) -> str:
@@ -171,7 +192,7 @@ def _show_explanations(found: Predictions, explanations: Iterator[Explanation]) 
     if len(found.examples) > MOST_EXPLAINED:
         print(f"... and {len(found.examples) - MOST_EXPLAINED} more; --output FILE has all.")
     what = "words" if found.examples.kind == "text" else "steps"
-    print(f"\nShown: gradient times input of the predicted class, summed over the features of each of the {what}.")
+    print(f"\nShown: gradient times input of the predicted class, for each of the {what}.")
 
 
 def _coloured(explanation: Explanation) -> Text:

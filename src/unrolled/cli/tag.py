@@ -25,7 +25,7 @@ __all__ = ["TASK", "UNIT", "evaluate", "predict", "report"]
 UNIT = "tok"
 SHOWN = 30  # types of a table
 SAMPLES = 4  # sentences after training
-_BY_SUFFIX: dict[str, Style] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "inline"}
+_BY_SUFFIX: dict[str, Style] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".txt": "inline"}
 
 
 def report(training: Training[TagData], cell: str | None) -> None:

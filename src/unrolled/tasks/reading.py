@@ -153,9 +153,27 @@ def _read_jsonl(path: Path, required: list[str]) -> Iterator[Row]:
         if not isinstance(values, dict):
             raise DataError(f"{place}: expected one object in JSON, got {type(values).__name__}.")
         _check_required(place, list(values), required)
+        check_characters(line if "\\u" not in line else json.dumps(values, ensure_ascii=False), place)
         yield Row(place, values)
     if not found:
         raise DataError(f"{path}: expected objects in JSON, one a line, got an empty file.")
+
+
+def check_characters(text: str, place: str) -> None:
+    """That a text can be written as UTF-8: JSON, and Python, may hold a half of a character.
+
+    Raises:
+        DataError: it holds one; the place is named.
+    """
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{place}: expected whole characters, got the half of one ({text[error.start]!a}), which no file of "
+            "UTF-8 can hold; leave it out."
+        ) from error
 
 
 def _fields(count: int) -> str:

@@ -1,5 +1,6 @@
 """Checkpoints: one safetensors file each, complete or absent, every bit of it covered by a checksum."""
 
+import errno
 import hashlib
 import json
 import os
@@ -108,6 +109,9 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: the disk is full or the folder cannot be written.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():  # /dev/null must stay what it is
+        raise OSError(errno.EINVAL, "a device or a pipe cannot be replaced by a file", str(path))
+    path = Path(os.path.realpath(path))  # a link stays, what it leads to is written
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
     try:
         with os.fdopen(handle, "wb") as file:

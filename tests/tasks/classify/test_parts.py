@@ -13,6 +13,7 @@ from unrolled.tasks.classify.examples import classes_of, divide
 from unrolled.tasks.classify.figures import confusion, f1_scores, figures
 from unrolled.tasks.classify.gather import gather
 from unrolled.tasks.classify.options import AugmentOptions, DataOptions
+from unrolled.tasks.classify.plot import MOST_NAMES, plot_confusion
 from unrolled.tasks.classify.series_files import read_npz, read_ts
 from unrolled.tasks.classify.show import curve, picture, side_by_side
 from unrolled.tasks.classify.template import Template
@@ -253,3 +254,11 @@ def test_a_table_of_steps_is_sorted_by_time(tmp_path):
     examples = gather([tmp_path / "a.csv"], DataOptions()).examples
     assert [row.tolist() for row in examples.rows] == [[[1, 2], [3, 4]], [[5, 6]]]
     assert list(examples.labels) == ["1", "0"]
+
+
+@pytest.mark.parametrize("count", [60, 200])
+def test_names_beside_a_confusion_matrix_have_room(tmp_path, count):
+    plot_confusion(tmp_path / "a.svg", np.eye(count, dtype=int).tolist(), [f"name {at}" for at in range(count)])
+    drawn = (tmp_path / "a.svg").read_text()
+    assert 2 <= drawn.count(">name ") // 2 <= MOST_NAMES
+    assert ">name 0<" in drawn

@@ -117,6 +117,9 @@ def test_without_tags(tmp_path):
         ("a.jsonl", "{'tokens'}\n", r"a\.jsonl:1: expected one JSON object a line"),
         ("a.jsonl", "[" * 10**5, r"a\.jsonl:1: expected one JSON object a line"),
         ("a.jsonl", '{"tokens": ["a"], "tags": ["O"], "intent": 3}', r'a\.jsonl:1: "intent": expected a text, got int'),
+        ("a.jsonl", '{"tokens": ["a"], "tags": ["O"], "intent": " "}', r'a\.jsonl:1: "intent": expected a label'),
+        ("a.jsonl", '{"tokens": ["\\ud800"], "tags": ["O"]}', r"a\.jsonl:1: expected whole characters"),
+        ("a.jsonl", '{"tokens": ["a"], "tags": ["\\ud800"]}', r"a\.jsonl:1: expected whole characters"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_row(tmp_path, name, text, message):

@@ -204,11 +204,19 @@ def test_estimator_saved_and_loaded(tmp_path):
         ([["fly"]], None, InputError, "y: expected a list of tags for each sentence, got None"),
         ([["fly"]], [], InputError, "X, y: expected as many sentences in both, at least one, got 1 and 0"),
         ([["fly"], ["a", "b"]], [["O"], ["O"]], InputError, r"X\[1\], y\[1\]: .*, got 2 tokens and 1 tags"),
+        ([["fly", ""]], [["O", "O"]], DataError, r"X\[0\]: expected a token, got an empty one"),
+        ([["fly", "b"]], [["O", ""]], DataError, r"X\[0\]: expected a tag such as O or B-city, got ''"),
     ],
 )
 def test_estimator_refuses(X, y, error, message):  # noqa: N803
     with pytest.raises(error, match=message):
         Tagger(steps=1).fit(X, y)
+
+
+@pytest.mark.parametrize("label", [1, float("nan"), ""])
+def test_intents_are_texts(label):
+    with pytest.raises(InputError, match=r"intents\[1\]: expected a text, or None"):
+        Tagger(steps=1).fit([["a"], ["b"]], [["O"], ["B-x"]], intents=["yes", label])
 
 
 def test_atis_is_read_whole(real_data):

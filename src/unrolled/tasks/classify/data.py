@@ -77,9 +77,9 @@ def read(source: Any, data: DataOptions, saved: RunFolder | None) -> ClassifyDat
     encoder = None if saved is None else read_encoder(saved)
     if resumed is not None:
         source = list(paths_to_go_on_with(resumed))
-    gathered, origin, how = _gather(source, data, None if encoder is None else encoder.sample_rate)
+    gathered, origin, how = _gather(source, data, encoder)
     examples = gathered.examples
-    held_out = None if data.validation is None else _validation(data, examples.kind, gathered.sample_rate)
+    held_out = None if data.validation is None else _validation(data, gathered)
     if resumed is not None:
         origin.check_unchanged(resumed)
     name = origin.name if origin.paths or origin.in_memory else BUILT_IN
@@ -92,7 +92,9 @@ def read(source: Any, data: DataOptions, saved: RunFolder | None) -> ClassifyDat
     else:
         training, validation = whole, Part.all_of(held_out, classes)
     if encoder is None:
-        encoder = Encoder.learn(examples, training.rows, classes, data.vocabulary_size, gathered.sample_rate)
+        encoder = Encoder.learn(
+            examples, training.rows, classes, data.vocabulary_size, gathered.sample_rate, gathered.columns
+        )
     encoder.check(examples)
     encoder.check(validation.examples)
     baselines = (
@@ -103,7 +105,7 @@ def read(source: Any, data: DataOptions, saved: RunFolder | None) -> ClassifyDat
     return ClassifyData(training, validation, encoder, baselines, origin, how)
 
 
-def _gather(source: Any, data: DataOptions, sample_rate: int | None) -> tuple[Gathered, Origin, dict[str, Any]]:
+def _gather(source: Any, data: DataOptions, encoder: Encoder | None) -> tuple[Gathered, Origin, dict[str, Any]]:
     """The examples, where they are from, and how they came."""
     if isinstance(source, tuple):
         gathered = gather_memory(source[0], source[1], data)
@@ -113,14 +115,16 @@ def _gather(source: Any, data: DataOptions, sample_rate: int | None) -> tuple[Ga
         gathered = gather_memory(*digits(), data)
         return gathered, Origin.of_files((), data.validation), {"built_in": BUILT_IN}
     paths = [Path(path) for path in source]
-    gathered = gather(paths, data, sample_rate=sample_rate)
+    known: dict[str, Any] = {} if encoder is None else {"sample_rate": encoder.sample_rate, "columns": encoder.columns}
+    gathered = gather(paths, data, **known)
     others = [file for file in gathered.files if not any(path.is_dir() or file == path for path in paths)]
     return gathered, Origin.of_files(paths, data.validation, others), {"alone": bool(gathered.files)}
 
 
-def _validation(data: DataOptions, kind: str, sample_rate: int | None) -> Examples:
+def _validation(data: DataOptions, training: Gathered) -> Examples:
     assert data.validation is not None
-    examples = gather([Path(data.validation)], data, sample_rate=sample_rate).examples
+    path, kind = Path(data.validation), training.examples.kind
+    examples = gather([path], data, sample_rate=training.sample_rate, columns=training.columns).examples
     if examples.kind != kind:
         raise DataError(
             f"--validation: {data.validation}: expected {kind} as in the training data, got {examples.kind}."

@@ -27,6 +27,7 @@ class Encoder:
         vocabulary: of text, the words that have a vector of their own.
         mean, deviation: of the other kinds, of each feature over all training steps.
         sample_rate: of recordings.
+        columns: the names of the features, in their order, where they have some.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Encoder:
     mean: NDArray[np.float32] | None = None
     deviation: NDArray[np.float32] | None = None
     sample_rate: int | None = None
+    columns: tuple[str, ...] = ()
 
     @classmethod
     def learn(
@@ -44,12 +46,13 @@ class Encoder:
         classes: tuple[str, ...],
         vocabulary_size: int | None,
         sample_rate: int | None,
+        columns: tuple[str, ...] = (),
     ) -> "Encoder":
         """From the examples that are learnt from."""
         if examples.kind == "text":
             return cls("text", classes, Vocabulary.learn(examples.texts(rows), size=vocabulary_size))
         mean, deviation = _moments(examples, rows)
-        return cls(examples.kind, classes, None, mean, deviation, sample_rate)
+        return cls(examples.kind, classes, None, mean, deviation, sample_rate, columns)
 
     @property
     def features(self) -> int:
@@ -90,6 +93,8 @@ class Encoder:
             found["words"] = self.vocabulary.words
         if self.mean is not None and self.deviation is not None:
             found |= {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
+        if self.columns:
+            found["columns"] = self.columns
         return json.dumps(found, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -107,7 +112,8 @@ class Encoder:
                 raise ValueError("it does not say what the input is")
             vocabulary = None if words is None else Vocabulary(tuple(map(str, words)))
             classes = tuple(map(str, found["classes"]))
-            return cls(found["kind"], classes, vocabulary, moments[0], moments[1], found["sample_rate"])
+            columns = tuple(map(str, found.get("columns", ())))
+            return cls(found["kind"], classes, vocabulary, moments[0], moments[1], found["sample_rate"], columns)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{name}: damaged ({error}); restore the file from a copy.") from error
 

@@ -55,13 +55,18 @@ class Classifier(ClassifierMixin, Estimator):
         labels = np.asarray(y)
         if labels.ndim != 1 or (labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels))):
             raise InputError(f"y: expected labels (N,), whole numbers or names, got {labels.dtype} {labels.shape}.")
+        for row, label in enumerate(labels.tolist()):
+            if label is None or str(label).strip() in ("", "nan", "<NA>"):
+                raise InputError(f"y[{row}]: expected a label, got {label!r}; fill it in, or leave the example out.")
         super().fit(X, labels.tolist())
         return self
 
     def _take(self, folder: Path) -> None:
         super()._take(folder)
         read = _TYPES.get(self.run_.label_type, str)
-        self.classes_ = np.array([read(name) for name in self.run_.classes])
+        names = np.array([read(name) for name in self.run_.classes])
+        self._order = np.argsort(names, kind="stable")  # as scikit-learn sorts, which reads "10" before "9"
+        self.classes_ = names[self._order]
 
     def _open(self, folder: Path) -> ClassifyRun:
         return ClassifyRun(folder, cell=self.cell if ":" in self.cell else None)
@@ -72,9 +77,9 @@ class Classifier(ClassifierMixin, Estimator):
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """The class of each example (N,)."""
-        best = self._said(X).probabilities.argmax(1)
+        best = self.predict_proba(X).argmax(1)
         return np.asarray(self.classes_[best])
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """The probability of each class (N, C), in the order of ``classes_``."""
-        return self._said(X).probabilities
+        return self._said(X).probabilities[:, self._order]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...core import DataError, InputError
 from ..audio import LogMel, read_audio, sample_rate_of, with_deltas
+from ..reading import check_characters
 from ..storage import store
 from ..words import split_words
 from .examples import Examples
@@ -32,6 +33,7 @@ class _Gathering:
     kind: str = ""
     features: int = 0
     cut: int = 0
+    columns: tuple[str, ...] = ()  # names of the features, where they have some
 
     def __post_init__(self) -> None:
         self.labels: list[str | None] = []
@@ -44,6 +46,7 @@ class _Gathering:
         self.kind = self.kind or raw.kind
         if raw.kind != self.kind:
             raise DataError(f"{raw.place}: expected {self.kind} like the examples before it, got {raw.kind}.")
+        check_characters(raw.label or "", raw.place)
         self.labels.append(raw.label)
         self.places.append(raw.place)
         if raw.file is not None:
@@ -59,15 +62,32 @@ class _Gathering:
         """Of each text the numbers of its words, in the order in which they first occurred."""
         positions = self.positions
         for raw in map(self.take, raws):
+            check_characters(str(raw.content), raw.place)
             words = split_words(str(raw.content), lower=not self.data.case, limit=self.data.longest + 1)
             if not words:
-                raise DataError(f"{raw.place}: expected a text of at least one word, got {str(raw.content)[:40]!r}.")
+                raise DataError(
+                    f"{raw.place}: expected a text of at least one word, got {str(raw.content)[:40]!r}; "
+                    "fill it in, or leave it out."
+                )
             yield np.array([positions.setdefault(w, len(positions)) for w in self.limited(words)], dtype=np.int32)
 
     def numbers(self, raws: Iterable[Raw]) -> Iterator[NDArray[np.float32]]:
         """The values of each sequence (T, F)."""
         for raw in map(self.take, raws):
-            yield self.of_width(self.limited(raw.content), raw.place)
+            yield self.of_width(self.limited(self.in_order(raw)), raw.place)
+
+    def in_order(self, raw: Raw) -> Any:
+        """The values, with the columns in the order of those before, whose names they must have."""
+        self.columns = self.columns or raw.columns
+        if raw.columns in ((), self.columns):
+            return raw.content
+        if sorted(raw.columns) != sorted(self.columns):
+            raise DataError(
+                f"{raw.place}: expected the columns of numbers {', '.join(map(repr, self.columns))}, "
+                f"got {', '.join(map(repr, raw.columns))}; give the same ones."
+            )
+        assert isinstance(raw.content, np.ndarray)
+        return raw.content[:, [raw.columns.index(name) for name in self.columns]]
 
     def sounds(self, raws: Iterable[Raw], log_mel: LogMel) -> Iterator[NDArray[np.float32]]:
         """The features of each recording."""
@@ -94,11 +114,12 @@ class _Gathering:
 
 @dataclass(frozen=True)
 class Gathered:
-    """Examples, the rate at which recordings among them were read, and the files of these."""
+    """Examples, the rate at which recordings among them were read, the files of these, and the names of features."""
 
     examples: Examples
     sample_rate: int | None = None
     files: tuple[Path, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 def gather(
@@ -108,6 +129,7 @@ def gather(
     part: str = "train",
     labelled: bool = True,
     sample_rate: int | None = None,
+    columns: tuple[str, ...] = (),
 ) -> Gathered:
     """The examples of files and folders.
 
@@ -117,12 +139,13 @@ def gather(
         part: ``"train"`` or ``"test"``, of a file that has both.
         labelled: every example must have a label; otherwise it may.
         sample_rate: of recordings; by default what the options say, or the lowest of the files, at most 16 kHz.
+        columns: of a table of steps, the names of the features, in their order; by default those of its header.
 
     Raises:
         DataError: the data cannot be used; the file and the row are named.
     """
     return _gather(chain.from_iterable(find(path, data, part=part, labelled=labelled) for path in paths), data,
-                   ", ".join(map(str, paths)), sample_rate)  # fmt: skip
+                   ", ".join(map(str, paths)), sample_rate, columns)  # fmt: skip
 
 
 def gather_memory(x: Any, y: Any, data: DataOptions) -> Gathered:
@@ -134,6 +157,10 @@ def gather_memory(x: Any, y: Any, data: DataOptions) -> Gathered:
     if isinstance(x, str | bytes) or not hasattr(x, "__len__"):
         raise InputError(
             f"X: expected a list of texts or of arrays (T, F), or an array (N, T, F), got {type(x).__name__}."
+        )
+    if hasattr(x, "columns"):
+        raise InputError(
+            f"X: expected a list of texts or of arrays, got a table ({type(x).__name__}); give its column."
         )
     if y is not None and len(y) != len(x):
         raise InputError(f"y: expected a label for each of the {len(x)} examples, got {len(y)}.")
@@ -155,12 +182,14 @@ def gather_memory(x: Any, y: Any, data: DataOptions) -> Gathered:
     return _gather(raws(), data, "X", None)
 
 
-def _gather(raws: Iterator[Raw], data: DataOptions, source: str, sample_rate: int | None) -> Gathered:
+def _gather(
+    raws: Iterator[Raw], data: DataOptions, source: str, sample_rate: int | None, columns: tuple[str, ...] = ()
+) -> Gathered:
     first = next(raws, None)
     if first is None:
         raise DataError(f"{source}: expected examples, got none.")
     raws = chain([first], raws)
-    gathering = _Gathering(data)
+    gathering = _Gathering(data, columns=columns)
     if first.kind == "text":
         rows = store(gathering.words(raws))
     elif first.kind == "series":
@@ -177,7 +206,8 @@ def _gather(raws: Iterator[Raw], data: DataOptions, source: str, sample_rate: in
             stacklevel=2,
         )
     examples = Examples(first.kind, rows, gathering.labels, gathering.places, tuple(gathering.positions))
-    return Gathered(examples, sample_rate if first.kind == "audio" else None, tuple(gathering.files))
+    rate = sample_rate if first.kind == "audio" else None
+    return Gathered(examples, rate, tuple(gathering.files), gathering.columns)
 
 
 def _lowest_rate(raws: Sequence[Raw]) -> int:

@@ -1,7 +1,8 @@
 """Numeric sequences with a class, a row for each step: a table with the columns id, time, features ..., label."""
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,14 @@ def _sequence(rows: list[Row], data: DataOptions, labelled: bool) -> Series:
     place, name = rows[0].place, rows[0][data.sequence]
     if not columns:
         raise DataError(f"{place}: expected columns of numbers beside {', '.join(others)}, got none.")
-    labels = {str(row.values.get(data.label, "")).strip() for row in rows}
+    for row in rows:
+        if row.values.keys() != rows[0].values.keys():
+            raise DataError(
+                f"{row.place}: expected the columns {', '.join(map(repr, rows[0].values))} as in {place}, "
+                f"got {', '.join(map(repr, row.values))}; give every row the same ones."
+            )
+    given = (row.values.get(data.label) for row in rows)
+    labels = {"" if label is None else str(label).strip() for label in given}
     if len(labels) > 1:
         raise DataError(
             f"{place}: expected one label for the rows of sequence {name!r}, got {', '.join(sorted(labels)[:5])}."
@@ -57,7 +65,7 @@ def _sequence(rows: list[Row], data: DataOptions, labelled: bool) -> Series:
     label = labels.pop() or None
     if label is None and labelled:
         raise DataError(f"{place}: {data.label}: expected a label, got none; fill it in, or leave the sequence out.")
-    times = [_time(row, data.time) for row in rows]
+    times = _times(rows, data.time)
     order = sorted(range(len(rows)), key=times.__getitem__)
     for before, after in pairwise(order):
         if times[before] == times[after]:
@@ -66,7 +74,8 @@ def _sequence(rows: list[Row], data: DataOptions, labelled: bool) -> Series:
                 f"{rows[after][data.time]!r} twice; keep one row, or the mean of both."
             )
     values = np.array([[_number(rows[at], column) for column in columns] for at in order])
-    return Series(finite(values, f"{place}: sequence {name!r}"), label, f"{place}: sequence {name!r}")
+    where = f"{place}: sequence {name!r}"
+    return Series(finite(values, where), label, where, tuple(columns))
 
 
 def _number(row: Row, column: str) -> float:
@@ -82,16 +91,42 @@ def _number(row: Row, column: str) -> float:
     return number
 
 
+_LOCAL = "a date without a time zone"
+
+
+def _times(rows: list[Row], column: str) -> list[Any]:
+    """What the rows are sorted by: numbers, or dates, all of one kind."""
+    found = [_time(row, column) for row in rows]
+    kinds = [_kind(time) for time in found]
+    for row, kind in zip(rows, kinds, strict=True):
+        if kind != kinds[0]:
+            raise DataError(
+                f"{row.place}: {column}: expected {kinds[0]} as in {rows[0].place}, got {row[column]!r}; "
+                "write the times of a sequence in one way."
+            )
+    return [time.replace(tzinfo=UTC) if kinds[0] == _LOCAL else time for time in found]
+
+
+def _kind(time: Any) -> str:
+    if not isinstance(time, datetime):
+        return "a number"
+    return _LOCAL if time.tzinfo is None else "a date with a time zone"
+
+
 def _time(row: Row, column: str) -> Any:
-    """A number of its own, or the seconds of a date."""
-    value = row[column]
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        pass
-    try:
-        return datetime.fromisoformat(str(value)).timestamp()
-    except ValueError:
-        raise DataError(
-            f"{row.place}: {column}: expected a number or a date such as 2024-05-01T12:00, got {value!r}."
-        ) from None
+    """A number, whole ones exactly (nanoseconds have 19 digits), or a date."""
+    text = str(row[column])
+    readers: tuple[Callable[[str], Any], ...] = (int, _finite, datetime.fromisoformat)
+    for read in readers:
+        with suppress(ValueError):
+            return read(text)
+    raise DataError(
+        f"{row.place}: {column}: expected a number or a date such as 2024-05-01T12:00, got {row[column]!r}."
+    )
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not np.isfinite(number):
+        raise ValueError(text)
+    return number

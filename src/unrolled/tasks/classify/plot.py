@@ -14,6 +14,7 @@ from ...training.checkpoint import write_atomically
 from .explain import Explanation
 
 FORMATS = (".svg", ".png", ".pdf")
+MOST_NAMES = 60  # beside a confusion matrix; of more classes every second name, or third, ... has room
 
 
 def check_plot(path: str | Path) -> Path:
@@ -40,9 +41,10 @@ def plot_confusion(path: Path, counts: Sequence[Sequence[int]], classes: Sequenc
     figure = Figure(figsize=(size, size), layout="constrained")
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [_short(name) for name in classes]
-    axes.set_xticks(range(len(classes)), names, rotation=90 if max(map(len, names)) > 3 else 0)
-    axes.set_yticks(range(len(classes)), names)
+    places = range(0, len(classes), -(-len(classes) // MOST_NAMES))
+    names = [_short(classes[place]) for place in places]
+    axes.set_xticks(places, names, rotation=90 if max(map(len, names)) > 3 else 0)
+    axes.set_yticks(places, names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     if len(classes) <= 30:

@@ -23,6 +23,7 @@ class Series:
     values: Floats
     label: str | None
     place: str
+    columns: tuple[str, ...] = ()  # the names of the features, where they have some
 
 
 def read_npz(path: Path, part: str = "train") -> Iterator[Series]:
@@ -50,7 +51,7 @@ def read_npz(path: Path, part: str = "train") -> Iterator[Series]:
             f"{path}: expected an .npz file of numpy.savez with x and y, got another or a damaged one."
         ) from (error)
     assert x is not None  # for it decided the suffix
-    if x.ndim not in (2, 3) or not len(x) or x.dtype.kind not in "fiub":
+    if x.ndim not in (2, 3) or not len(x) or not x.shape[-1] or x.dtype.kind not in "fiub":
         raise DataError(
             f"{path}: x{suffix}: expected numbers (N, T, F) or (N, T), got {x.dtype} {x.shape}; reshape the array."
         )
@@ -59,18 +60,21 @@ def read_npz(path: Path, part: str = "train") -> Iterator[Series]:
     if y is not None and (y.shape != (len(x),) or y.dtype.kind not in "iuUSb"):
         raise DataError(
             f"{path}: y{suffix}: expected {len(x)} whole numbers or names, one a sequence of x{suffix}, "
-            f"got {y.dtype} {y.shape}."
+            f"got {y.dtype} {y.shape}; save it with as many, for example as y{suffix}.astype(int)."
         )
     if lengths is not None and (
         lengths.shape != (len(x),) or lengths.dtype.kind not in "iu" or lengths.min() < 1 or lengths.max() > x.shape[1]
     ):
         raise DataError(
             f"{path}: lengths{suffix}: expected {len(x)} whole numbers from 1 to {x.shape[1]}, one a sequence, "
-            f"got {lengths.dtype} {lengths.shape} with values from {lengths.min()} to {lengths.max()}."
+            f"got {lengths.dtype} {lengths.shape}"
+            + (f" with values from {lengths.min()} to {lengths.max()}." if lengths.size else ".")
         )
     for row in range(len(x)):
         values = x[row] if lengths is None else x[row, : lengths[row]]
         label = None if y is None else _name(y[row])
+        if label == "":
+            raise DataError(f"{path}: y{suffix}[{row}]: expected a label, got an empty name; fill it in.")
         yield Series(finite(values, f"{path}: x{suffix}[{row}]"), label, f"{path}: x{suffix}[{row}]")
 
 
@@ -108,6 +112,8 @@ def finite(values: Any, place: str) -> Floats:
     """
     if not len(values):
         raise DataError(f"{place}: expected a sequence of at least one step, got none; leave it out.")
+    if not values.shape[1]:
+        raise DataError(f"{place}: expected at least one number at each step, got none.")
     with np.errstate(over="ignore"):
         found = np.ascontiguousarray(values, dtype=np.float32)
     if not np.isfinite(found).all():

@@ -24,6 +24,7 @@ class Raw:
     label: str | None
     place: str
     file: Path | None = None  # that holds this example alone
+    columns: tuple[str, ...] = ()  # of a table of steps, the names of the features
 
     @property
     def kind(self) -> str:
@@ -56,7 +57,7 @@ def find(path: Path, data: DataOptions, *, part: str = "train", labelled: bool =
         "labelled-lines": lambda: _labelled_lines(path),
         "folder": lambda: _folder(path, data, labelled),
         "manifest": lambda: _manifest(path, data, labelled),
-        "long": lambda: (Raw(s.values, s.label, s.place) for s in read_long(path, data, labelled)),
+        "long": lambda: (Raw(s.values, s.label, s.place, columns=s.columns) for s in read_long(path, data, labelled)),
         "npz": lambda: (Raw(s.values, s.label, s.place) for s in read_npz(path, part)),
         "ts": lambda: (Raw(s.values, s.label, s.place) for s in read_ts(path)),
         "file": lambda: _alone(path, labelled),
@@ -78,12 +79,14 @@ def form_of(path: Path, data: DataOptions) -> str | None:
         return suffix[1:]
     if suffix in TABLES:
         columns = columns_of(path)
+        if not columns:
+            raise DataError(f"{path}: expected rows under the header, got none.")
         for form, column in (("table", data.text), ("manifest", "path"), ("long", data.sequence)):
             if column in columns:
                 return form
         raise DataError(
             f"{path}: expected a column {data.text!r} (of texts), 'path' (of files) or {data.sequence!r} (of "
-            f"sequences), got {', '.join(map(repr, columns)) or 'none'}; name the column with --text or --sequence."
+            f"sequences), got {', '.join(map(repr, columns))}; name the column with --text or --sequence."
         )
     if path.exists() and not path.is_file():
         raise DataError(f"{path}: expected a file or a folder, got something else (a device or a pipe).")
@@ -103,7 +106,7 @@ def _table(path: Path, data: DataOptions, labelled: bool) -> Iterator[Raw]:
 
 
 def _label(value: Any, place: str, column: str, labelled: bool) -> str | None:
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value.strip()):
         if labelled:
             raise DataError(f"{place}: {column}: expected a label, got none; fill it in, or leave the row out.")
         return None

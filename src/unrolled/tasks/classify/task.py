@@ -160,8 +160,8 @@ class ClassifyRun:
                 # what is to be classified may look otherwise; a .txt file has a text on each line, unless it is one
                 single = alone and all(form_of(path, data) == "lines" for path in source)
                 data = data.model_copy(update={"format": "file" if single else "auto"})
-            rate = self.encoder.sample_rate
-            found = gather(source, data, part="test", labelled=labelled, sample_rate=rate)
+            rate, columns = self.encoder.sample_rate, self.encoder.columns
+            found = gather(source, data, part="test", labelled=labelled, sample_rate=rate, columns=columns)
         else:
             found = gather_memory(source, None, data)
         self.encoder.check(found.examples)

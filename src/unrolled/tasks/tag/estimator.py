@@ -8,7 +8,7 @@ import numpy as np
 
 from ...core import InputError, InputTypeError
 from ..estimator import Estimator
-from .sentences import Sentence
+from .sentences import Sentence, made
 from .task import TASK, TagRun
 
 
@@ -108,6 +108,10 @@ def _sentences(X: Any, y: Any, intents: Any) -> list[Sentence]:  # noqa: N803
     labels = [None] * len(tokens) if intents is None else list(intents)
     if len(labels) != len(tokens):
         raise InputError(f"intents: expected {len(tokens)}, one a sentence, got {len(labels)}.")
+    labels = [str(label) if isinstance(label, np.str_) else label for label in labels]
+    for place, label in enumerate(labels):
+        if label is not None and not (isinstance(label, str) and label.strip()):
+            raise InputError(f"intents[{place}]: expected a text, or None where there is none, got {label!r}.")
     for place, (sentence, marks) in enumerate(zip(tokens, tags, strict=True)):
         if not sentence or len(sentence) != len(marks):
             raise InputError(
@@ -115,4 +119,4 @@ def _sentences(X: Any, y: Any, intents: Any) -> list[Sentence]:  # noqa: N803
                 f"{len(marks)} tags."
             )
     rows = zip(tokens, tags, labels, strict=True)
-    return [Sentence(*row, where=f"X[{place}]") for place, row in enumerate(rows)]
+    return [made(*row, where=f"X[{place}]") for place, row in enumerate(rows)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...core import DataError
-from ..reading import lines_of
+from ..reading import check_characters, lines_of
 from .spans import split_tag
 
 LONGEST = 1000  # characters of a token: a longer one is no word, but a file that is not what it seems
@@ -223,6 +223,7 @@ def _token(text: str, where: str) -> str:
         )
     if "\0" in token:
         raise DataError(f"{where}: expected text, got a NUL byte in a token; leave it out.")
+    check_characters(token, where)
     return sys.intern(token)
 
 
@@ -233,6 +234,7 @@ def _checked(tokens: Iterable[str], where: str) -> list[str]:
 def _tag(text: str, where: str) -> str:
     if not text or text[1:] == "-":
         raise DataError(f"{where}: expected a tag such as O or B-city, got {text!r}; correct it.")
+    check_characters(text, where)
     return sys.intern(text)
 
 
@@ -255,7 +257,11 @@ def _jsonl(lines: Iterable[str], name: str, tagged: bool, split: Callable[[str],
         label = record.get("intent", record.get("label"))
         if label is not None and not isinstance(label, str):
             raise DataError(f'{where}: "intent": expected a text, got {type(label).__name__}.')
-        yield _made(tokens, tags, label, where)
+        if label is not None:
+            check_characters(label, where)
+            if not label.strip() and tagged:
+                raise DataError(f'{where}: "intent": expected a label, got an empty one; fill it in, or leave it out.')
+        yield made(tokens, tags, label, where)
 
 
 def _strings(record: dict[str, Any], key: str, where: str) -> list[str]:
@@ -268,7 +274,12 @@ def _strings(record: dict[str, Any], key: str, where: str) -> list[str]:
     raise DataError(f'{where}: "{key}": expected a list of texts, got {got}.')
 
 
-def _made(tokens: list[str], tags: list[str] | None, label: str | None, where: str) -> Sentence:
+def made(tokens: list[str], tags: list[str] | None, label: str | None, where: str) -> Sentence:
+    """A sentence, if all of it is as it should be.
+
+    Raises:
+        DataError: a token or a tag is missing or empty; the place is named.
+    """
     if tags is not None:
         if len(tags) != len(tokens):
             raise DataError(f"{where}: expected a tag for each of {len(tokens)} tokens, got {len(tags)} tags.")
@@ -299,4 +310,4 @@ def _parallel(folder: Path, tagged: bool) -> Iterator[Sentence]:
         label = lines[2].strip() if len(files) > 2 else None
         if label == "":
             raise DataError(f"{labels}:{row}: expected a label, got an empty line.")
-        yield _made(lines[0].split(), lines[1].split() if tagged else None, label, where)
+        yield made(lines[0].split(), lines[1].split() if tagged else None, label, where)
