@@ -134,7 +134,7 @@ BAD = {
     "logarithm": (
         table(*daily(value=lambda day: day)),
         ["--transform", "log"],
-        "expected values above 0 with --transform log, got 0",
+        "expected values above 0 where the logarithm is taken, got 0",
     ),
     "counts": (
         table(*daily(value=lambda day: day + 0.5)),

@@ -15,6 +15,7 @@ from ..tasks.forecast.plot import check_plot, plot_forecasts
 from ..tasks.forecast.run import ForecastRun
 from ..tasks.forecast.task import TASK, ForecastData
 from ..tasks.running import Training
+from ..training.progress import printable
 from .tables import scores_table, shown, table
 from .training import own_cell
 
@@ -35,7 +36,8 @@ def report(training: Training[ForecastData], cell: str | None) -> None:
         raise InputError("expected an evaluation in the run, got none.")
     frequency = "without times" if panel.frequency is None else f"by {panel.frequency}"
     seasons = ", ".join(map(str, prepared.seasons)) or "none"
-    print(f"\nData: {data.source.said}; {len(panel):,} series of {int(panel.lengths.sum()):,} values, {frequency}.")
+    said = printable(data.source.said)
+    print(f"\nData: {said}; {len(panel):,} series of {int(panel.lengths.sum()):,} values, {frequency}.")
     print(f"Seasons {seasons}; {prepared.context} steps are read, {prepared.horizon} are forecast", end="")
     print("; the logarithm is taken." if prepared.transform == "log" else ".")
     _, held_out = data.division.origins(prepared)
@@ -58,7 +60,7 @@ def _verdict(figures: dict[str, dict[str, float]]) -> str:
     """Whether the model is worth more than a simple rule, in words."""
     measured = {name: found["MASE"] for name, found in figures.items() if "MASE" in found}
     if "model" not in measured or len(measured) < 2:
-        return "No MASE: the series do not move before what is held out."
+        return "No MASE: the series do not move before what is measured, or are too short for it."
     model = measured.pop("model")
     best = min(measured, key=lambda name: measured[name])
     if model < 0.995 * measured[best]:
@@ -76,6 +78,7 @@ def evaluate(
         print(json.dumps(scores.to_dict()))
         return 0
     print(scores_table(scores, _METRICS))
+    print(_verdict(scores.figures))
     model = scores.model
     if "MSE_standardised" in model:
         print(
@@ -123,13 +126,11 @@ def _look(forecasts: Forecasts) -> str:
         lines.append(f"... and {forecasts.steps - _STEPS} more steps")
     lines.append("")
     width = max(len(name) for name in forecasts.panel.names[:_SERIES])
+    steps = min(forecasts.steps, 46)
     for index, name in enumerate(forecasts.panel.names[:_SERIES]):
-        steps = min(forecasts.steps, 60)
-        history = np.asarray(forecasts.panel.series(index)[-(78 - min(width, 16) - steps - 3) :])
-        both = np.concatenate([history[-40:], forecasts.median[index]])
-        drawn = bars(both)
-        border = len(both) - forecasts.steps
-        lines.append(f"{name[:16].ljust(min(width, 16))} {drawn[:border]}|{drawn[border : border + steps]}")
+        history = np.asarray(forecasts.panel.series(index)[-min(40, 76 - min(width, 16) - steps) :])
+        drawn = bars(np.concatenate([history, forecasts.median[index, :steps]]))
+        lines.append(f"{name[:16].ljust(min(width, 16))} {drawn[: len(history)]}|{drawn[len(history) :]}")
     if len(forecasts.panel) > _SERIES:
         lines.append(f"... and {len(forecasts.panel) - _SERIES} more series")
-    return "\n".join(lines)
+    return printable("\n".join(lines))

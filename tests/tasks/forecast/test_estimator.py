@@ -117,3 +117,48 @@ def test_bad_rows_of_a_table_are_named():
     assert Forecaster(target="sales", fill="linear", **SMALL).fit(table).predict().steps == 4
     with pytest.raises(DataError, match="expected one of the columns date, sales, rain, got 'price'"):
         Forecaster(target="price", **SMALL).fit(table)
+
+
+def test_whole_numbers_are_names_and_years():
+    table = {"year": np.arange(1950, 2020), "store": np.full(70, 3), "sales": frame()["sales"]}
+    pandas = pytest.importorskip("pandas")
+    found = Forecaster(id="store", target="sales", **SMALL).fit(pandas.DataFrame(table)).predict()
+    assert found.panel.names == ("3",)
+    assert found.times(0)[0] == "2020-01-01"
+
+
+def test_times_in_an_index_are_not_lost():
+    pandas = pytest.importorskip("pandas")
+    table = frame()
+    indexed = pandas.DataFrame({"sales": table["sales"]}, index=pandas.DatetimeIndex(table["date"]))
+    with pytest.raises(InputError, match=r"give X.reset_index\(\)"):
+        Forecaster(**SMALL).fit(indexed)
+
+
+def test_what_was_not_forecast_or_kept_is_not_made_up():
+    values = frame()["sales"]
+    model = Forecaster(**SMALL).fit(values)
+    ahead = model.predict(levels=(80,))
+    assert np.array_equal(ahead.interval(0.8)[0], ahead.quantile(0.1))
+    with pytest.raises(InputError, match=r"one of 0.1, 0.5, 0.9, got 0.25"):
+        ahead.interval(0.5)
+    with pytest.raises(InputError, match="expected the series to measure on, got none"):
+        model.backtest()
+    with pytest.raises(InputError, match="at least 1 step, got 4 and 0"):
+        model.backtest(values, stride=0)
+
+
+def test_series_far_from_zero_are_not_taken_for_constants():
+    week = 10 * np.sin(2 * np.pi * np.arange(140) / 7) + np.random.default_rng(0).normal(size=140)
+    options = {**SMALL, "seasonality": "7", "transform": "none", "steps": 1}
+    near, far = (Forecaster(**options).fit(week + level).backtest(week + level) for level in (100, 1e6))
+    assert far.figures["linear (ridge)"]["MASE"] < 1.5 * near.figures["linear (ridge)"]["MASE"]
+    assert far.model["MASE"] < 1.5 * near.model["MASE"]
+
+
+def test_a_picture_of_any_name(tmp_path):
+    plot = pytest.importorskip("unrolled.tasks.forecast.plot")
+    table = {**frame(), "shop": np.array(["$\\frac$ 日本 \x1b[31m"] * 70)}
+    ahead = Forecaster(id="shop", target="sales", **SMALL).fit(table).predict()
+    plot.plot_forecasts(tmp_path / "ahead.svg", ahead)
+    assert "<svg" in (tmp_path / "ahead.svg").read_text(encoding="utf-8")

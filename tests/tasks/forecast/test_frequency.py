@@ -142,3 +142,8 @@ def test_what_is_no_time(cell):
         parse_times(["2024-01-31", cell])
     assert caught.value.index == 1
     assert not is_time(cell)
+
+
+def test_several_business_days_are_no_step():
+    with pytest.raises(InputError, match="of business days one"):
+        parse_frequency("2 business days")

@@ -221,3 +221,38 @@ def test_arguments_out_of_range(sales, tmp_path):
         model.predict(horizon=0)
     with pytest.raises(InputError, match="levels: expected percents"):
         model.predict(levels=(0,))
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """One series of 60 days."""
+    days = np.datetime64("2024-01-01") + np.arange(60)
+    path = tmp_path / "plain.csv"
+    path.write_text("date,y\n" + "".join(f"{day},{n % 7 + 1}\n" for n, day in enumerate(days)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "message"),
+    [
+        ({"horizon": 5}, {}, "--horizon"),
+        ({"context": 10}, {}, "--context"),
+        ({"seasonality": "5"}, {}, "--seasonality"),
+        ({}, {"scaling": "none"}, "--scaling"),
+        ({}, {"says": "negative-binomial"}, "--says"),
+        ({}, {"calendar": False}, "--no-calendar"),
+    ],
+)
+def test_what_a_run_is_bound_to_is_not_changed_by_beginning_from_it(plain, tmp_path, data, model, message):
+    forecast.train([plain], tmp_path / "run", options(training={"steps": 1}))
+    with pytest.raises(InputError, match=f"{message}: expected that of the run"):
+        forecast.train([plain], tmp_path / "more", options(data, model), begin_from=tmp_path / "run")
+    assert not (tmp_path / "more").exists()
+
+
+def test_series_of_another_frequency_do_not_begin_from_a_run(plain, tmp_path):
+    forecast.train([plain], tmp_path / "run", options(training={"steps": 1}))
+    hours = np.datetime64("2024-01-01T00") + np.arange(60)
+    (tmp_path / "hours.csv").write_text("date,y\n" + "".join(f"{hour},{n}\n" for n, hour in enumerate(hours)))
+    with pytest.raises(DataError, match="expected a time of the frequency 'day'"):
+        forecast.train([tmp_path / "hours.csv"], tmp_path / "more", options(), begin_from=tmp_path / "run")

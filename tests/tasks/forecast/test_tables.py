@@ -159,3 +159,40 @@ def test_what_does_not_fit_in_memory_is_mapped(monkeypatch, read, daily):
     assert isinstance(mapped.values.base, np.memmap) or isinstance(mapped.values, np.memmap)
     np.testing.assert_array_equal(mapped.values, inside.values)
     np.testing.assert_array_equal(mapped.past, inside.past)
+
+
+@pytest.mark.parametrize("hole", ["", '""'])
+def test_an_empty_line_in_one_column_is_a_missing_value(read, hole):
+    text = f"y\n1\n{hole}\n3\n\n\n"
+    with pytest.raises(DataError, match=r"table.csv:3: column 'y': expected a number, got a missing value"):
+        read(text)
+    assert read(text, fill="linear")[0].series(0).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "times", [["31/01/2024", "01/02/2024"], ["1.2.2024", "2.2.2024"], ["1704067200", "1704070800"]]
+)
+def test_times_that_cannot_be_read_are_not_passed_over(read, times):
+    with pytest.raises(DataError, match=rf"table.csv:2: column 'date': expected times such as .*, got '{times[0]}'"):
+        read(lines("date,y", *(f"{time},1" for time in times)))
+    assert read("time,y\n1,5\n2,6\n", target="y")[0].frequency is None  # steps that are counted
+
+
+def test_one_bad_cell_does_not_change_what_a_column_is(read, daily):
+    rows = daily(5, lambda t: "x" if t == 2 else t, lambda t: 7)
+    with pytest.raises(DataError, match=r"table.csv:4: column 'sales': expected a number, got 'x'"):
+        read(lines("date,sales,price", *rows))
+
+
+def test_semicolons_and_series_without_a_name_are_named(read, daily):
+    with pytest.raises(DataError, match="expected commas between the fields"):
+        read("date;y\n2024-01-01;1\n")
+    with pytest.raises(DataError, match=r"table.csv:3: column 'shop': expected the name of a series, got an empty"):
+        read("date,shop,y\n2024-01-01,a,1\n2024-01-02,,2\n", id="shop")
+
+
+@pytest.mark.parametrize("cell", ["9" * 100_000, "x" * 100_000])
+def test_a_long_cell_is_not_shown_whole(read, cell):
+    with pytest.raises(DataError, match=r"table.csv:3: .*\(100,000 characters\)") as raised:
+        read(f"date,y\n2024-01-01,1\n2024-01-02,{cell}\n2024-01-03,3\n2024-01-04,4\n")
+    assert len(str(raised.value)) < 400

@@ -153,8 +153,9 @@ def of_season(panel: Panel, season: int, prepared: Preparation) -> Forecaster:
         window = np.maximum(origin[:, None] - np.arange(prepared.context, 0, -1), 0)
         history = np.asarray(panel.values[panel.offsets[series][:, None] + window], dtype=np.float64)
         lag = min(season, prepared.context - 1) or 1
-        moved = history[:, lag:] - history[:, :-lag]
-        apart = np.sqrt((moved**2).mean(1))[:, None] * np.sqrt(ahead // season + 1)
+        both = origin[:, None] - np.arange(prepared.context, 0, -1)[:-lag] >= 0  # not before the series begins
+        moved = np.where(both, history[:, lag:] - history[:, :-lag], 0)
+        apart = np.sqrt((moved**2).sum(1) / np.maximum(both.sum(1), 1))[:, None] * np.sqrt(ahead // season + 1)
         scores = normal_scores(ALL_LEVELS).numpy()
         return Said(mean, mean[..., None] + apart[..., None] * scores)
 

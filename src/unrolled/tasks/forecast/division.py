@@ -161,8 +161,8 @@ def check_positive(panel: Panel) -> None:
     if len(wrong):
         series = int(np.searchsorted(panel.offsets, wrong[0], side="right")) - 1
         raise DataError(
-            f"series {panel.names[series]}: expected values above 0 with --transform log, got "
-            f"{panel.values[wrong[0]]:g}; use --transform none."
+            f"series {panel.names[series]}: expected values above 0 where the logarithm is taken, got "
+            f"{panel.values[wrong[0]]:g}; train with --transform none."
         )
 
 

@@ -82,7 +82,10 @@ class Forecaster(RegressorMixin, Estimator):
         last: int | None = None,
         stride: int = 1,
     ) -> Scores:
-        """The figures of a rolling backtest beside simple rules; see :meth:`ForecastRun.evaluate`."""
+        """The figures of a rolling backtest on X beside simple rules; see :meth:`ForecastRun.evaluate`.
+
+        X may be left out only after ``load`` of a run that was trained on files.
+        """
         run: ForecastRun = self._fitted()
         return run.evaluate(X, horizon=horizon, last=last, stride=stride)
 

@@ -48,12 +48,27 @@ class Forecasts:
         return self.quantile(0.5)
 
     def quantile(self, level: float) -> Floats:
-        """The quantile (S, N) at one of the levels."""
-        place = int(np.argmin(np.abs(np.array(self.levels) - level)))
+        """The quantile (S, N) at one of the levels.
+
+        Raises:
+            InputError: it is none of them.
+        """
+        apart = np.abs(np.array(self.levels) - level)
+        place = int(np.argmin(apart))
+        if not apart[place] < 1e-9:
+            known = ", ".join(f"{one:g}" for one in self.levels)
+            raise InputError(
+                f"expected a quantile that was forecast, one of {known}, got {level:g}; "
+                "name the percents of the intervals, levels, when you forecast."
+            )
         return np.asarray(self.quantiles[..., place])
 
     def interval(self, share: float) -> tuple[Floats, Floats]:
-        """The lower and the upper bound (S, N) of one of the intervals."""
+        """The lower and the upper bound (S, N) of one of the intervals.
+
+        Raises:
+            InputError: it is none of them.
+        """
         return self.quantile(0.5 - share / 2), self.quantile(0.5 + share / 2)
 
     def times(self, index: int) -> list[str]:

@@ -161,13 +161,15 @@ def parse_frequency(text: str) -> Frequency:
         InputError: it names none.
     """
     found = re.fullmatch(r"\s*(\d*)\s*([a-z ]+?)\s*", text.lower())
-    if not found or found[2] not in _WORDS or found[1] == "0" or len(found[1]) > 6:
+    unit = _WORDS[found[2]][0] if found and found[2] in _WORDS else ""
+    every = int(found[1] or 1) if found and len(found[1]) <= 6 else 0
+    if not unit or not every or (unit == "business day" and every > 1):
         raise InputError(
             f"--frequency: expected seconds, minutes, hours, days, business days, weeks, months, quarters or years, "
-            f"with a number before it where there are several in a step, such as '15 minutes', got {text!r}."
+            f"with a number before it where there are several in a step, such as '15 minutes', but of business days "
+            f"one, got {text!r}."
         )
-    unit, _ = _WORDS[found[2]]
-    return Frequency(unit, int(found[1] or 1))
+    return Frequency(unit, every)
 
 
 def infer_frequency(times: Times) -> Frequency | None:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from ...core import DataError, InputError
 from .options import DataOptions
-from .times import TimeProblem, is_time, parse_times
+from .times import FORMS, TimeProblem, brief, is_time, parse_times
 
 _TIME = ("timestamp", "datetime", "date", "time", "ds", "month", "week", "day", "quarter", "year", "hour")
+_SURELY_TIME = ("timestamp", "datetime", "date", "time", "ds")
+_SECONDS = 1e8  # a number above it may be a time in seconds from 1970
 _ID = ("unique_id", "item_id", "series_id", "series", "id", "symbol", "item", "store", "name", "sensor")
 _TARGET = ("target", "y", "value", "values", "demand", "sales", "price")
 _MISSING = ("", "na", "nan", "null", "none", "n/a", "-", "?")
@@ -82,10 +84,17 @@ def find_layout(name: str, header: Sequence[str], sample: Sequence[Sequence[str]
     columns = tuple(cell.strip() for cell in header)
     if _is_m4(columns, sample, options):
         return Layout("m4", columns)
+    if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
+        raise DataError(
+            f"{name}:1: expected commas between the fields, or tabs in a file that ends with .tsv, got "
+            f"{brief(columns[0])}; write the table so."
+        )
     if len(columns) == 1:
         return Layout("plain", columns, targets=columns, header=not is_number(columns[0]))
     if all(is_number(cell) or is_time(cell) for cell in columns):
-        raise DataError(f"{name}:1: expected a header with the names of the columns, got {', '.join(columns)[:80]}.")
+        raise DataError(
+            f"{name}:1: expected a header with the names of the columns, got {', '.join(columns)[:80]}; write one."
+        )
     twice = {column for column in columns if columns.count(column) > 1}
     if twice:
         raise DataError(f"{name}:1: expected columns of different names, got {', '.join(sorted(twice))} twice.")
@@ -98,6 +107,8 @@ def find_layout(name: str, header: Sequence[str], sample: Sequence[Sequence[str]
     taken |= {column for column in (options.id, options.time) if column}
     free = [column for column in columns if column not in taken]
     time = options.time or _guess_time(free, cells)
+    if time is None:
+        _check_times(name, free, cells)
     free = [column for column in free if column != time]
     series = options.id or _guess_id(free, cells, cells.get(time, []) if time else [])
     free = [column for column in free if column != series]
@@ -137,6 +148,17 @@ def _guess_time(free: Sequence[str], cells: dict[str, list[str]]) -> str | None:
     return next((column for column in free if cells[column] and all(map(is_time, cells[column]))), None)
 
 
+def _check_times(name: str, free: Sequence[str], cells: dict[str, list[str]]) -> None:
+    """Raise DataError where a column must be that of the times by its name, but is not written as they are."""
+    for column in free:
+        told = [cell for cell in cells[column] if not is_missing(cell)]
+        if column.lower() in _SURELY_TIME and told and not (is_number(told[0]) and abs(float(told[0])) < _SECONDS):
+            raise DataError(
+                f"{name}:2: column {column!r}: expected times such as {FORMS}, got {brief(told[0])}; write them so, or "
+                "name another column with --time."
+            )
+
+
 def _may_be_time(cell: str) -> bool:
     return is_time(cell) or (cell.strip().isdigit() and len(cell.strip()) in (4, 8))
 
@@ -146,8 +168,13 @@ def _guess_id(free: Sequence[str], cells: dict[str, list[str]], times: Sequence[
         for column in free:
             if column.lower() == known:
                 return column
-    texts = [column for column in free if not all(map(is_number, cells[column]))]
+    texts = [column for column in free if not _mostly_numbers(cells[column])]
     return texts[0] if len(texts) == 1 and _of_several(times) else None
+
+
+def _mostly_numbers(cells: Sequence[str]) -> bool:
+    """Whether a column holds numbers; a cell that is none is an error, told with its row when it is read."""
+    return not cells or 2 * sum(map(is_number, cells)) > len(cells)
 
 
 def _of_several(times: Sequence[str]) -> bool:
@@ -162,7 +189,7 @@ def _of_several(times: Sequence[str]) -> bool:
 def _targets(
     name: str, free: Sequence[str], cells: dict[str, list[str]], options: DataOptions, series: str | None
 ) -> tuple[str, ...]:
-    numbers = tuple(column for column in free if all(map(is_number, cells[column])))
+    numbers = tuple(column for column in free if _mostly_numbers(cells[column]))
     wanted = names_of(options.target)
     if wanted and ALL not in wanted:
         return wanted

@@ -36,9 +36,17 @@ class Linear:
 
 
 def with_typical(panel: Panel, prepared: Preparation, division: Division) -> Preparation:
-    """The same, knowing what a training window is divided by on average."""
+    """The same, knowing what a training window is divided by on average, and when it is as good as constant.
+
+    That is where it moves a thousandth of its size, or less by far than is usual: series may lie far from 0.
+    """
     learnt, _ = division.origins(prepared)
-    scale = Cutter(panel, prepared).cut(*learnt.spread(_HELD), 1).scale
+    windows = learnt.spread(_HELD)
+    batch = Cutter(panel, replace(prepared, least=0.0)).cut(*windows, 1)
+    moved = (batch.scale / batch.location.abs())[batch.scale > 1e-9 * batch.location.abs()]
+    if len(moved):
+        prepared = replace(prepared, least=min(prepared.least, 0.1 * float(moved.median())))
+    scale = Cutter(panel, prepared).cut(*windows, 1).scale
     return replace(prepared, typical=float(scale.mean()))
 
 

@@ -95,6 +95,9 @@ def _columns(data: Any) -> dict[str, Any]:
         return made
     import narwhals
 
+    index = getattr(data, "index", None)
+    if getattr(index, "nlevels", 1) > 1 or str(getattr(index, "dtype", "")).startswith(("datetime", "period")):
+        raise InputError("X: expected times and names in columns, got them in the index; give X.reset_index().")
     try:
         frame: Any = narwhals.from_native(data, eager_only=True)
     except TypeError as error:
@@ -105,6 +108,9 @@ def _columns(data: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in frame.columns:
         column = frame[name]
+        if column.dtype.is_integer() and not column.null_count():
+            found[str(name)] = column.to_numpy()  # as it is: the years and names of series among them stay whole
+            continue
         numeric = column.dtype.is_numeric()
         found[str(name)] = column.cast(narwhals.Float64).to_numpy() if numeric else column.to_list()
     return found
@@ -132,8 +138,11 @@ def _table(frame: dict[str, Any], layout: Layout) -> Table:
         kinds = (*kinds, TIME)
     for name in ([layout.id] if layout.id else []) + list(layout.static):
         known = codes.setdefault(name, {})
-        code = [known.setdefault(cell.strip(), len(known)) for cell in _cells(frame[name])]
+        named = [cell.strip() for cell in _cells(frame[name])]
+        code = [known.setdefault(cell, len(known)) for cell in named]
         if name == layout.id:
+            if not all(named):
+                raise DataError(f"X: row {named.index('')}: column {name!r}: expected the name of a series, got none.")
             made.insert(3 if layout.time else 2, code)
             kinds = (*kinds, ID)
         else:

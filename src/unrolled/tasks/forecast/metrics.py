@@ -22,9 +22,7 @@ def smape(actual: Floats, forecast: Floats) -> Floats:
         Makridakis et al. 2020, The M4 competition, doi:10.1016/j.ijforecast.2019.04.014.
 
     Example:
-        >>> from collections.abc import Sequence
-
-    import numpy as np
+        >>> import numpy as np
         >>> smape(np.array([100.0, 0.0]), np.array([50.0, 0.0]))
         array([66.66666667,  0.        ])
     """

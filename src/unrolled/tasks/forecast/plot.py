@@ -1,6 +1,7 @@
 """The picture of forecasts: the end of each history, the median ahead, and the intervals."""
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,15 @@ def plot_forecasts(path: str | Path, forecasts: Forecasts, most: int = _MOST) ->
     if len(forecasts.panel) > count:
         figure.supxlabel(f"the first {count} of {len(forecasts.panel)} series", fontsize=9)
     text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # of a name: the series are seen still
+        figure.savefig(text, format="svg", metadata={"Date": None})
     write_atomically(path, text.getvalue())
+
+
+def _title(name: str) -> str:
+    cut = name if len(name) <= 80 else name[:77] + "..."
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in cut)
 
 
 def _draw(axes: Any, forecasts: Forecasts, index: int) -> None:
@@ -65,7 +73,7 @@ def _draw(axes: Any, forecasts: Forecasts, index: int) -> None:
             linewidth=0,
             label=f"{100 * share:g} %",
         )
-    axes.set_title(panel.names[index], fontsize=10, loc="left")
+    axes.set_title(_title(panel.names[index]), fontsize=10, loc="left", parse_math=False)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)
     if index == 0:

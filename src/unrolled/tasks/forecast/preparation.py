@@ -44,6 +44,7 @@ class Preparation:
     transform: str = "none"  # or "log", before all else
     counts: bool = False  # scaled, but not shifted
     emphasis: str = "equal"  # or "scale": what a window counts in the loss
+    least: float = 1e-3  # share of its size that a window's scale is at least: what moves less is a constant
     typical: float = 1.0  # scale of a training window, in units of which it counts then
     calendar: bool = True
     year: bool = True
@@ -78,7 +79,7 @@ class Preparation:
             scale = moved / np.maximum(both.sum(0), 1)
         else:
             scale = np.sqrt(np.where(valid, (history - mean) ** 2, 0).sum(0) / count)
-        least = 1e-3 * size  # a constant but for a trifle is a constant
+        least = self.least * size
         scale = np.where(scale > least, scale, np.where(size > 0, np.maximum(least, 1e-300), 1.0))
         return (np.zeros_like(mean) if self.counts else mean), scale
 

@@ -16,7 +16,8 @@ from .outputs import Output
 from .windows import Batch, Cutter
 
 _AT_ONCE = 256  # windows of an evaluation
-_WIDTH = 60  # steps of a sample
+_WIDTH = 48  # steps of a sample
+_NAME = 16  # characters of a series' name beside it
 
 
 class ForecastProblem:
@@ -109,6 +110,7 @@ class ForecastProblem:
         _, quantiles = forecast(self.network, self.output, batch, (0.5,))
         actual = batch.own_units(batch.target).numpy()[:, 0]
         name = self.cutter.panel.names[int(series[0])]
+        name = name if len(name) <= _NAME else f"{name[: _NAME - 3]}..."
         shown = np.linspace(0, len(actual) - 1, min(_WIDTH, len(actual))).astype(int)
         both = np.stack([actual, quantiles[0, :, 0]])[:, shown]
         came, said = (bars(row, float(both.min()), float(both.max())) for row in both)

@@ -11,7 +11,6 @@ from .. import running
 from ..origin import paths_to_go_on_with
 from ..scores import MODEL, Scores
 from .backtest import backtest, baselines, forecast, naive_errors, of_network
-from .division import all_positive, check_counts, check_positive
 from .ends import ends_of, panel_of_ends
 from .forecasts import Forecasts
 from .frequency import Frequency, Whole
@@ -76,13 +75,7 @@ class ForecastRun:
             panel = read_source([Path(path) for path in data], options, self.kept.columns).panel
         else:
             panel = source_in_memory(data, options, self.kept.columns).panel
-        if self.preparation.calendar and not panel.dated:
-            raise DataError("expected a table with times, as the run was made with, got series without; see --time.")
         check_alike(panel, self.preparation)
-        if self.preparation.transform == "log" and not all_positive(panel):
-            check_positive(panel)
-        if self.preparation.counts:
-            check_counts(panel)
         return panel
 
     def predict(self, data: Any = None, *, horizon: int | None = None, levels: Sequence[float] = (80, 95)) -> Forecasts:
@@ -130,8 +123,12 @@ class ForecastRun:
             DataError: the data cannot be used, or a series is too short.
             InputError: an argument is out of range.
         """
+        if data is None and self._ends is not None:
+            raise InputError("X: expected the series to measure on, got none; only the ends of those of fit are kept.")
         panel = self.read(data)
-        steps = horizon or self.horizon
+        steps = self.horizon if horizon is None else horizon
+        if steps < 1 or stride < 1:
+            raise InputError(f"expected a horizon and a stride of at least 1 step, got {steps} and {stride}.")
         last = max(last or 0, steps) if last is None else last
         if last < steps:
             raise InputError(f"--last: expected at least the horizon of {steps} steps, got {last}.")

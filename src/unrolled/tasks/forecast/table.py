@@ -15,11 +15,12 @@ from ..reading import lines_of
 from ..storage import store
 from .layout import Layout, find_layout, is_missing
 from .options import DataOptions
-from .times import TimeProblem, parse_times
+from .times import TimeProblem, brief, parse_times
 
 LINE, FILE, TIME, ID = " line", " file", " time", " id"  # no name of a column begins with a space
 LARGEST = 1e100  # number, whose square is one too
 _CHUNK = 20_000  # rows
+_LONGEST = 400  # characters of a number
 _SAMPLE = 200  # rows that columns are guessed from
 
 
@@ -47,8 +48,12 @@ class Table:
         return f"{self.files[file]}:{line}" if self.files[file] else f"row {line}"
 
 
-def raw_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+def raw_rows(path: Path, *, blank: bool = False) -> Iterator[tuple[int, list[str]]]:
     """The rows of a file that are not empty, each with the number of its line.
+
+    Args:
+        path: of the file.
+        blank: whether an empty line between others is a row too, of one empty cell, as in a file of one column.
 
     Raises:
         DataError: the file cannot be read as a table.
@@ -56,6 +61,7 @@ def raw_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(2**31 - 1)
     delimiter = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
     reader = csv.reader(lines_of(path), delimiter=delimiter, strict=True)
+    seen, empty = False, list[int]()
     while True:
         begins = reader.line_num + 1
         try:
@@ -65,7 +71,11 @@ def raw_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         except csv.Error as error:
             raise DataError(f"{path}:{begins}: not a row of a table ({error}); mend its quotes.") from error
         if any(fields) or len(fields) > 1:
+            yield from ((line, [""]) for line in empty)
+            seen, empty = True, []
             yield begins, fields
+        elif blank and seen:
+            empty.append(begins)
 
 
 def layout_of(path: Path, options: DataOptions) -> Layout:
@@ -99,7 +109,7 @@ def read_table(paths: Sequence[Path], layout: Layout) -> Table:
 
 
 def _chunks(reader: "_Reader", path: Path, number: int) -> Iterator[NDArray[np.float64]]:
-    rows = raw_rows(path)
+    rows = raw_rows(path, blank=reader.layout.kind == "plain")
     width = len(reader.layout.columns)
     if reader.layout.header:
         for line, header in islice(rows, 1):
@@ -145,7 +155,13 @@ class _Reader:
                 raise DataError(f"{path}:{lines[error.index]}: column {layout.time!r}: {error}.") from None
             made.append(times.astype(np.int64))
         if layout.id:
-            made.append([self.ids.setdefault(cell.strip(), len(self.ids)) for cell in by_name[layout.id]])
+            names = [cell.strip() for cell in by_name[layout.id]]
+            if not all(names):
+                raise DataError(
+                    f"{path}:{lines[names.index('')]}: column {layout.id!r}: expected the name of a series, got an "
+                    "empty cell; name it, or leave the row out."
+                )
+            made.append([self.ids.setdefault(name, len(self.ids)) for name in names])
         made += [numbers(by_name[name], lines, path, name) for name in layout.numbers]
         for name in layout.static:
             codes = self.words[name]
@@ -160,6 +176,8 @@ def numbers(cells: Sequence[str], lines: Sequence[int], path: str, name: str) ->
         DataError: a cell is something else; it is named.
     """
     try:
+        if max(map(len, cells), default=0) > _LONGEST:  # an array would take as much for each
+            raise ValueError
         found = np.array(cells).astype(np.float64)
     except ValueError:
         found = np.array(
@@ -170,7 +188,7 @@ def numbers(cells: Sequence[str], lines: Sequence[int], path: str, name: str) ->
         place = int(infinite[0])
         raise DataError(
             f"{path}:{lines[place]}: column {name!r}: expected a finite number of at most {LARGEST:g}, got "
-            f"{cells[place]!r}; leave the cell empty and use --fill, or mend it."
+            f"{brief(cells[place])}; leave the cell empty and use --fill, or mend it."
         )
     return found
 
@@ -182,5 +200,5 @@ def _number(cell: str, place: str) -> float:
         return float(cell)
     except ValueError:
         raise DataError(
-            f"{place}: expected a number, got {cell!r}; mend the cell, or name other columns with --target."
+            f"{place}: expected a number, got {brief(cell)}; mend the cell, or name other columns with --target."
         ) from None

@@ -16,13 +16,13 @@ from ..cells import cell_factory, first_step
 from ..origin import Origin, paths_to_go_on_with
 from ..running import Training, damaged
 from .backtest import naive_errors
-from .division import Division, all_positive, divide, emphasis_of, prepare
+from .division import Division, all_positive, check_counts, check_positive, divide, emphasis_of, prepare
 from .ends import ends_of
 from .frequency import Frequency, Whole
 from .linear import Linear, fit_linear, with_typical
 from .memory import source_in_memory
 from .network import ForecastNetwork
-from .options import ForecastOptions
+from .options import ForecastOptions, parse_seasons
 from .outputs import Output, make_output
 from .panel import Panel
 from .preparation import Preparation
@@ -98,6 +98,7 @@ class ForecastTask(running.Task[ForecastOptions, ForecastData]):
         if resumed:
             origin.check_unchanged(resumed)
         columns = None if kept is None else kept.columns
+        options = with_frequency(options, kept)
         found = read_source([*paths, *validation], options.data, columns)
         held_out = None
         if validation:
@@ -108,6 +109,7 @@ class ForecastTask(running.Task[ForecastOptions, ForecastData]):
     def _read_memory(self, source: tuple[Any, Any], options: ForecastOptions, kept: "Recorded | None") -> ForecastData:
         if options.data.validation is not None:
             raise InputError("validation: expected validation_steps for data in memory, got a path.")
+        options = with_frequency(options, kept)
         found = source_in_memory(source[0], options.data, None if kept is None else kept.columns)
         return self._prepared(found, Origin(in_memory=True), options, kept, None, new=True)
 
@@ -125,6 +127,8 @@ class ForecastTask(running.Task[ForecastOptions, ForecastData]):
             prepared, division = prepare(found.panel, options, held_out)
         else:
             prepared = kept.preparation
+            if new:
+                check_kept(options, prepared)
             check_alike(found.panel, prepared)
             division = divide(found.panel, options.data, prepared.horizon, held_out)
         if not new:  # the weights will be those of the checkpoint
@@ -199,6 +203,14 @@ class Recorded:
     standard: dict[str, list[float]]
 
 
+def with_frequency(options: ForecastOptions, kept: Recorded | None) -> ForecastOptions:
+    """Options whose frequency is that of a run, whose seasons and calendar are steps of it."""
+    if kept is None or kept.frequency is None or options.data.frequency is not None:
+        return options
+    frequency = str(Frequency(**kept.frequency))
+    return options.model_copy(update={"data": options.data.model_copy(update={"frequency": frequency})})
+
+
 def recorded(folder: RunFolder) -> Recorded:
     """What a run keeps besides its weights.
 
@@ -218,8 +230,42 @@ def recorded(folder: RunFolder) -> Recorded:
         raise damaged(folder, f"{FILE}: {error}") from error
 
 
+def check_kept(options: ForecastOptions, prepared: Preparation) -> None:
+    """Raise InputError where an option differs from what a run is bound to, which is begun from."""
+    data, model = options.data, options.model
+    seasons = None if data.seasonality is None else parse_seasons(data.seasonality)
+    bound = {
+        "--horizon": (data.horizon, prepared.horizon),
+        "--context": (data.context, prepared.context),
+        "--seasonality": (
+            None if seasons is None else ",".join(str(s) for s in seasons if s <= prepared.context),
+            ",".join(map(str, prepared.seasons)),
+        ),
+        "--says": (
+            None if (model.says == "negative-binomial") == prepared.counts else model.says,
+            "negative-binomial" if prepared.counts else "not of counts",
+        ),
+        "--scaling": (None if prepared.counts else model.scaling, prepared.scaling),
+        "--transform": (None if model.transform == "auto" else model.transform, prepared.transform),
+        "--emphasis": (emphasis_of(model, prepared.transform), prepared.emphasis),
+        "--no-calendar": (None if model.calendar else False, prepared.calendar),
+    }
+    for option, (wanted, kept) in bound.items():
+        if wanted is not None and wanted != kept:
+            raise InputError(
+                f"{option}: expected that of the run of --from, whose weights are bound to it ({kept}), got another; "
+                "leave it out, or train without --from."
+            )
+
+
 def check_alike(panel: Panel, prepared: Preparation) -> None:
-    """Raise DataError where a panel does not have the covariates that a run was made with."""
+    """Raise DataError where a panel does not have the covariates, the times or the range that a run was made with."""
+    if prepared.calendar and not panel.dated:
+        raise DataError("expected a table with times, as the run was made with, got series without; see --time.")
+    if prepared.transform == "log":
+        check_positive(panel)
+    if prepared.counts:
+        check_counts(panel)
     for name, rows, wanted in (
         ("past", panel.past, prepared.past),
         ("future", panel.future, prepared.future),

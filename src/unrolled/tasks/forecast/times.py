@@ -13,7 +13,13 @@ _ISO = re.compile(r"\d{4}(-\d\d?(-\d\d?([T ]\d\d?(:\d\d(:\d\d(\.0*)?)?)?)?)?)?")
 _IN_PLACE = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d)?)?)?)?)?")
 _QUARTER = re.compile(r"(\d{4})-?Q([1-4])")
 _WRITTEN = ("%b %d %Y", "%B %d %Y", "%d %b %Y", "%d %B %Y", "%b %Y", "%B %Y", "%Y%m%d")
+_SHOWN = 60  # characters of a cell
 FORMS = "2024-01-31, 2024-01-31 23:00:00, 2024-01, 2024Q1 or 2024"
+
+
+def brief(cell: str) -> str:
+    """A cell as an error shows it: in quotes, and not all of a long one."""
+    return repr(cell) if len(cell) <= _SHOWN else f"{cell[:_SHOWN]!r}... ({len(cell):,} characters)"
 
 
 class TimeProblem(ValueError):
@@ -47,7 +53,8 @@ def parse_times(cells: Sequence[str], zone: str | None = None) -> tuple[Times, s
         elif own != zone:
             raise TimeProblem(
                 index,
-                f"expected a time of the zone {zone or 'none'!r} as before, got {cell!r}; convert all times to UTC",
+                f"expected a time of the zone {zone or 'none'!r} as before, got {brief(cell)}; "
+                "convert all times to UTC",
             )
         if told:
             text = text[: told.start()]
@@ -63,7 +70,9 @@ def parse_times(cells: Sequence[str], zone: str | None = None) -> tuple[Times, s
         try:
             found[index] = np.datetime64(text, "s")
         except ValueError:
-            raise TimeProblem(index, f"expected a time, got {cells[index]!r}, which is no day; write {FORMS}") from None
+            raise TimeProblem(
+                index, f"expected a time, got {brief(cells[index])}, which is no day; write {FORMS}"
+            ) from None
     return found, zone or ""
 
 
@@ -99,5 +108,5 @@ def _unusual(index: int, cell: str, text: str) -> str:
         except ValueError:
             continue
     if re.match(r"\d{4}-\d\d-\d\d[T ].*\.\d*[1-9]", text):
-        raise TimeProblem(index, f"expected whole seconds, got {cell!r}; round the times")
-    raise TimeProblem(index, f"expected a time such as {FORMS}, got {cell!r}")
+        raise TimeProblem(index, f"expected whole seconds, got {brief(cell)}; round the times")
+    raise TimeProblem(index, f"expected a time such as {FORMS}, got {brief(cell)}")
