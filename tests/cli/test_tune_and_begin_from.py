@@ -50,9 +50,17 @@ def test_a_search_is_stopped_by_ctrl_c_and_says_what_it_found(corpus, start, tmp
         time.sleep(0.02)
     process.send(signal.SIGINT)
     ended = process.wait()
-    assert ended.code == 1, ended.err
-    assert "No trial was finished, of 1" in ended.err
+    assert ended.code == 130, ended.err
+    assert "trial 0: stopped" in ended.err
+    assert "No trial was finished, of 1; the same command goes on." in ended.err
     assert not (tmp_path / "search" / "trial-001").exists()
+
+
+def test_a_search_of_data_that_are_refused_leaves_nothing(main, tmp_path):
+    (tmp_path / "bad.csv").write_text("text,label\ngood,\n")
+    code, _, err = main("tune", "classify", "bad.csv", "--trials", 1, "--steps", 1, "-o", "search")
+    assert (code, "bad.csv:2" in err) == (1, True)
+    assert not (tmp_path / "search").exists()
 
 
 def test_a_run_begins_with_the_weights_and_options_of_another(main, corpus, tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from ..tasks.command import Command
-from ..tasks.tuning import Trial, tune
+from ..tasks.tuning import STOPPED, Trial, tune
 from ..training.problem import Observer
 from .options import flag
 from .training import page_of
@@ -32,8 +32,10 @@ def show(command: Command, paths: list[Path], output: Path, given: dict[str, Any
     found = tune(page.TASK, paths, output, given, trials, begins, ended)
     complete = [trial for trial in found if trial.value is not None]
     if not complete:
-        print(f"No trial was finished, of {len(found)}; give more --minutes or --steps.", file=sys.stderr)
-        return 1
+        stopped = any(trial.state == STOPPED for trial in found)
+        remedy = "the same command goes on" if stopped else "give more --minutes or --steps"
+        print(f"No trial was finished, of {len(found)}; {remedy}.", file=sys.stderr)
+        return 128 + 2 if stopped else 1
     print(f"{len(complete)} of {len(found)} trials were finished; the best by validation, the least first:")
     for trial in complete[:SHOWN]:
         print(f"{trial.value:10.4f}  trial {trial.number:<4} {_words(trial.options)}")

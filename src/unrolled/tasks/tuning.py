@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core import DataError, InputError, NonFiniteError
+from ..core import DataError, InputError, NonFiniteError, UnrolledError
 from ..training.checkpoint import write_atomically
 from ..training.options import grouped, groups_of
 from ..training.problem import Observer
@@ -15,6 +16,7 @@ from .options import TaskOptions
 
 STUDY = "study.json"  # what is searched, to go on with the same
 JOURNAL = "trials.log"
+STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Trial:
     number: int
     options: dict[str, Any]  # those that were tried
     value: float | None  # the validation loss, or what else the task chooses by; None of a run that was not finished
-    state: str  # complete, pruned, failed
+    state: str  # complete, pruned, failed, stopped (by Ctrl-C)
     folder: Path
 
 
@@ -89,6 +91,7 @@ def tune(
         watching = [*observers(trial.number, proposed), watcher]
         done = running.train(task, source, folder / f"trial-{trial.number:03}", values, watching)
         if not done.outcome.finished:
+            trial.set_user_attr(STOPPED, True)
             study.stop()
             raise optuna.TrialPruned
         assert done.outcome.best is not None
@@ -97,7 +100,11 @@ def tune(
     def tell(_: Any, trial: Any) -> None:
         ended(_trial(folder, trial))
 
-    study.optimize(run, n_trials=trials, catch=(NonFiniteError,), callbacks=[tell])
+    try:
+        study.optimize(run, n_trials=trials, catch=(NonFiniteError,), callbacks=[tell])
+    except UnrolledError:
+        _leave(folder)
+        raise
     found = [_trial(folder, trial) for trial in study.get_trials(deepcopy=False)]
     return sorted(found, key=lambda trial: (trial.value is None, trial.value or 0.0, trial.number))
 
@@ -148,6 +155,15 @@ def _begin(folder: Path, study: dict[str, Any], source: Any) -> None:
     write_atomically(file, text)
 
 
+def _leave(folder: Path) -> None:
+    """Of a search without a run, as its data or options were refused, nothing stays."""
+    if not any(folder.glob("trial-*")):
+        for name in (STUDY, JOURNAL):
+            (folder / name).unlink(missing_ok=True)
+        with suppress(OSError):  # something else is in it
+            folder.rmdir()
+
+
 def _propose(trial: Any, name: str, spec: dict[str, Any]) -> Any:
     if "choices" in spec:
         return trial.suggest_categorical(name, spec["choices"])
@@ -158,6 +174,6 @@ def _propose(trial: Any, name: str, spec: dict[str, Any]) -> Any:
 
 def _trial(folder: Path, trial: Any) -> Trial:
     names = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-    state = names.get(trial.state.name, "stopped")
+    state = STOPPED if trial.user_attrs.get(STOPPED) else names.get(trial.state.name, STOPPED)
     value = trial.value if state == "complete" else None
     return Trial(trial.number, dict(trial.params), value, state, folder / f"trial-{trial.number:03}")
