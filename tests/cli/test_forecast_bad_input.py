@@ -201,7 +201,7 @@ def test_bad_requests_for_a_forecast_are_refused(main, run, tmp_path):
         (["--levels", "high"], "--levels: expected percents"),
         (["--output", "ahead.txt"], "expected a file that ends with .csv or .jsonl, got ahead.txt"),
         (["--output", "nowhere/ahead.csv"], "expected a folder that is there, got nowhere"),
-        (["--plot", "ahead.png"], "expected a file that ends with .svg, got ahead.png"),
+        (["--plot", "ahead.jpg"], "expected a name that ends in .svg, .png, .pdf, got 'ahead.jpg'"),
     ]:
         code, _, err = main("forecast", run, "ahead.csv", *options)
         assert code in (1, 2)

@@ -15,11 +15,12 @@ from ..core import InputError
 from ..tasks.classify.data import ClassifyData
 from ..tasks.classify.explain import Explanation
 from ..tasks.classify.options import EvaluateOptions, PredictOptions
-from ..tasks.classify.plot import check_plot, plot_confusion, plot_explanation
+from ..tasks.classify.plot import plot_confusion, plot_explanation
 from ..tasks.classify.problem import log_probabilities
 from ..tasks.classify.reader import Reader
 from ..tasks.classify.show import curve, shown_examples, verdict
 from ..tasks.classify.task import TASK, ClassifyRun, Predictions, scores_of
+from ..tasks.pictures import check_picture
 from ..tasks.running import Training
 from ..tasks.scores import Scores
 from ..training.checkpoint import write_atomically
@@ -64,7 +65,7 @@ def evaluate(
     run: Path, data: list[Path], weights: str, cell: str | None, as_json: bool, options: EvaluateOptions
 ) -> int:
     """Print the figures, and draw the confusion matrix."""
-    picture = None if options.plot is None else check_plot(options.plot)
+    picture = None if options.plot is None else check_picture(options.plot)
     scores = ClassifyRun(run, cell=cell, weights=weights).evaluate(data)
     if picture is not None:
         plot_confusion(picture, scores.details["confusion"], scores.details["classes"])
@@ -122,7 +123,7 @@ def predict(run: Path, inputs: list[Path], weights: str, cell: str | None, optio
     """Print or write the class of each example, and the probability of each class."""
     if not inputs:
         raise InputError("INPUT: expected files to classify, got none.")
-    picture = None if options.plot is None else check_plot(options.plot)
+    picture = None if options.plot is None else check_picture(options.plot)
     if picture is not None and not options.explain:
         raise InputError("--plot: expected --explain with it, which says what is drawn.")
     form = _form(options)

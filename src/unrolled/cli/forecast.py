@@ -11,9 +11,10 @@ from ..core import InputError
 from ..tasks.bars import bars
 from ..tasks.forecast.forecasts import Forecasts, check_output
 from ..tasks.forecast.options import EvaluateOptions, PredictOptions, parse_levels
-from ..tasks.forecast.plot import check_plot, plot_forecasts
+from ..tasks.forecast.plot import plot_forecasts
 from ..tasks.forecast.run import ForecastRun
 from ..tasks.forecast.task import TASK, ForecastData
+from ..tasks.pictures import check_picture
 from ..tasks.running import Training
 from ..training.progress import printable
 from .tables import scores_table, shown, table
@@ -91,7 +92,7 @@ def evaluate(
 def predict(run: Path, inputs: list[Path], weights: str, cell: str | None, options: PredictOptions) -> int:
     """Forecast what comes after the end of each series."""
     if options.plot is not None:
-        check_plot(Path(options.plot))
+        check_picture(options.plot)
     if options.output is not None:
         check_output(Path(options.output))
     trained = ForecastRun(run, cell=cell, weights=weights)

@@ -120,7 +120,7 @@ class PredictOptions(Options):
 
     horizon: int | None = Field(None, ge=1, le=10**6, description="Steps ahead (default: those that were learnt).")
     levels: str = Field("80,95", description="Percents of the intervals, with commas between.")
-    plot: str | None = Field(None, min_length=1, description="Draw the forecasts into this file (.svg).")
+    plot: str | None = Field(None, min_length=1, description="Draw the forecasts into this file, .svg, .png or .pdf.")
     output: str | None = Field(None, min_length=1, description="Write the predictions into this file, .csv or .jsonl.")
 
     @field_validator("levels")
