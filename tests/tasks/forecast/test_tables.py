@@ -45,6 +45,12 @@ def test_one_column(read, header):
     assert said == "one column of numbers"
 
 
+def test_true_and_false_are_one_and_zero(read, daily):
+    text = lines("date,sales,open", *daily(4, lambda t: t, lambda t: ("True", "FALSE", "true", "1")[t]))
+    panel, _ = read(text, target="sales", past_covariates="open")
+    assert panel.past[:, 0].tolist() == [1, 0, 1, 1]
+
+
 def test_m4_and_what_goes_on_from_it(tmp_path):
     (tmp_path / "train.csv").write_text('"V1","V2","V3","V4"\n"H1","1","2","3"\n"H2","5","6",""\n')
     (tmp_path / "test.csv").write_text('"V1","V2"\n"H1","4"\n"H2","7"\n')

@@ -13,6 +13,7 @@ _SURELY_TIME = ("timestamp", "datetime", "date", "time", "ds")
 _SECONDS = 1e8  # a number above it may be a time in seconds from 1970
 _ID = ("unique_id", "item_id", "series_id", "series", "id", "symbol", "item", "store", "name", "sensor")
 _TARGET = ("target", "y", "value", "values", "demand", "sales", "price")
+_TRUTH = {"true": 1.0, "false": 0.0}
 _MISSING = ("", "na", "nan", "null", "none", "n/a", "-", "?")
 ALL = "all"
 
@@ -54,12 +55,28 @@ def is_missing(cell: str) -> bool:
     return cell.strip().lower() in _MISSING
 
 
-def is_number(cell: str) -> bool:
-    """Whether a cell is a number, or missing."""
+def number_of(cell: str) -> float:
+    """A number, 1 for true and 0 for false, NaN where there is no value.
+
+    Raises:
+        ValueError: it is something else.
+    """
     try:
-        float(cell)
+        return float(cell)
     except ValueError:
-        return is_missing(cell)
+        if is_missing(cell):
+            return float("nan")
+        if (truth := _TRUTH.get(cell.strip().lower())) is not None:
+            return truth
+        raise
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell is a number, true or false, or missing."""
+    try:
+        number_of(cell)
+    except ValueError:
+        return False
     return True
 
 
@@ -152,7 +169,7 @@ def _check_times(name: str, free: Sequence[str], cells: dict[str, list[str]]) ->
     """Raise DataError where a column must be that of the times by its name, but is not written as they are."""
     for column in free:
         told = [cell for cell in cells[column] if not is_missing(cell)]
-        if column.lower() in _SURELY_TIME and told and not (is_number(told[0]) and abs(float(told[0])) < _SECONDS):
+        if column.lower() in _SURELY_TIME and told and not (is_number(told[0]) and abs(number_of(told[0])) < _SECONDS):
             raise DataError(
                 f"{name}:2: column {column!r}: expected times such as {FORMS}, got {brief(told[0])}; write them so, or "
                 "name another column with --time."

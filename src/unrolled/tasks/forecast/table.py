@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...core import DataError
 from ..reading import lines_of
 from ..storage import store
-from .layout import Layout, find_layout, is_missing
+from .layout import Layout, find_layout, number_of
 from .options import DataOptions
 from .times import TimeProblem, brief, parse_times
 
@@ -194,10 +194,8 @@ def numbers(cells: Sequence[str], lines: Sequence[int], path: str, name: str) ->
 
 
 def _number(cell: str, place: str) -> float:
-    if is_missing(cell):
-        return float("nan")
     try:
-        return float(cell)
+        return number_of(cell)
     except ValueError:
         raise DataError(
             f"{place}: expected a number, got {brief(cell)}; mend the cell, or name other columns with --target."
