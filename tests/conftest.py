@@ -1,6 +1,7 @@
 """What every test shares: the folder of real data, poisoned memory, one thread a worker."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import torch
 if "PYTEST_XDIST_WORKER" in os.environ:  # two workers with two threads each would fight for two cores
     torch.set_num_threads(1)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with Ctrl-C ignored
 
 torch.use_deterministic_algorithms(True)  # without it the next line does nothing
 torch.utils.deterministic.fill_uninitialized_memory = True  # torch.empty gives NaN
