@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from unrolled.cli.forecast import _verdict
+
 TINY = ["--steps", "4", "--hidden-size", "4", "--threads", "1", "--batch-size", "8"]
 
 
@@ -139,3 +141,13 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(start, command, sales, t
     assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (
         tmp_path / "killed" / "model.safetensors"
     ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("mase", "words"),
+    [(0.9, "10 % better than the best rule, linear"), (0.996, "linear, are alike"), (1.1, "not better than linear")],
+)
+def test_the_verdict(mase, words):
+    figures = {"model": {"MASE": mase}, "naive": {"MASE": 2.0}, "linear": {"MASE": 1.0}}
+    assert words in _verdict(figures)
+    assert "No MASE" in _verdict({"model": {"MASE": mase}})

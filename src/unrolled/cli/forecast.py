@@ -66,6 +66,8 @@ def _verdict(figures: dict[str, dict[str, float]]) -> str:
     best = min(measured, key=lambda name: measured[name])
     if model < 0.995 * measured[best]:
         return f"By MASE the model is {100 * (1 - model / measured[best]):.0f} % better than the best rule, {best}."
+    if model < 1.005 * measured[best]:
+        return f"By MASE the model and the best rule, {best}, are alike, to half a percent."
     return f"By MASE the model is not better than {best}: use that rule."
 
 
