@@ -166,6 +166,7 @@ def _regress(features: Any, labels: Sequence[int], classes: int) -> tuple[Floats
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # nearly there is good enough of a baseline
+        warnings.simplefilter("ignore", DeprecationWarning)  # of an older scikit-learn beside a newer scipy
         fitted = LogisticRegression(max_iter=1000).fit(features, np.asarray(labels))
     found, bias = fitted.coef_.T, fitted.intercept_
     if found.shape[1] == 1:  # of two classes only the second one's

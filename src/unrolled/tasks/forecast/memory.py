@@ -108,11 +108,12 @@ def _columns(data: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in frame.columns:
         column = frame[name]
-        if column.dtype.is_integer() and not column.null_count():
-            found[str(name)] = column.to_numpy()  # as it is: the years and names of series among them stay whole
+        if not column.dtype.is_numeric():
+            found[str(name)] = column.to_list()
             continue
-        numeric = column.dtype.is_numeric()
-        found[str(name)] = column.cast(narwhals.Float64).to_numpy() if numeric else column.to_list()
+        values = column.to_numpy()  # whole numbers stay whole: years and names of series may be among them
+        whole = values.dtype.kind in "iu"
+        found[str(name)] = values if whole else column.cast(narwhals.Float64).to_numpy()
     return found
 
 
