@@ -153,7 +153,8 @@ def _read_jsonl(path: Path, required: list[str]) -> Iterator[Row]:
         if not isinstance(values, dict):
             raise DataError(f"{place}: expected one object in JSON, got {type(values).__name__}.")
         _check_required(place, list(values), required)
-        check_characters(line if "\\u" not in line else json.dumps(values, ensure_ascii=False), place)
+        if "\\u" in line:  # the only way for a half of a character into a file of UTF-8
+            check_characters(json.dumps(values, ensure_ascii=False), place)
         yield Row(place, values)
     if not found:
         raise DataError(f"{path}: expected objects in JSON, one a line, got an empty file.")

@@ -99,7 +99,6 @@ def write_atomically(path: Path, data: bytes | bytearray | str) -> None:
             file.write(data.encode() if isinstance(data, str) else data)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
-    _sync_folder(path.parent)
 
 
 @contextmanager
@@ -120,6 +119,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         os.chmod(name, 0o666 & ~current_umask())  # a temporary file is private, the finished one as usual
         os.replace(name, path)
+        _sync_folder(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

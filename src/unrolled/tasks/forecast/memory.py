@@ -13,7 +13,7 @@ from .layout import Layout, find_layout
 from .options import DataOptions
 from .panel import Panel, panel_of
 from .source import Source, columns_of, with_columns
-from .table import FILE, ID, LARGEST, LINE, TIME, Table, numbers
+from .table import FILE, ID, LARGEST, LINE, TIME, Table, numbers, series_codes, word_codes
 from .times import TimeProblem, parse_times
 
 _SAMPLE = 200
@@ -137,17 +137,11 @@ def _table(frame: dict[str, Any], layout: Layout) -> Table:
             raise DataError(f"X: row {error.index}: column {layout.time!r}: {error}.") from None
         made.append(times.astype(np.int64))
         kinds = (*kinds, TIME)
-    for name in ([layout.id] if layout.id else []) + list(layout.static):
-        known = codes.setdefault(name, {})
-        named = [cell.strip() for cell in _cells(frame[name])]
-        code = [known.setdefault(cell, len(known)) for cell in named]
-        if name == layout.id:
-            if not all(named):
-                raise DataError(f"X: row {named.index('')}: column {name!r}: expected the name of a series, got none.")
-            made.insert(3 if layout.time else 2, code)
-            kinds = (*kinds, ID)
-        else:
-            made.append(code)
+    if layout.id:
+        names, known = _cells(frame[layout.id]), codes.setdefault(layout.id, {})
+        made.append(series_codes(names, known, lambda row: f"X: row {row}: column {layout.id!r}"))
+        kinds = (*kinds, ID)
+    made += [word_codes(_cells(frame[name]), codes.setdefault(name, {})) for name in layout.static]
     for name in layout.numbers:
         made.append(_numbers(frame[name], lines, name))
     order = (*kinds, *layout.static, *layout.numbers)

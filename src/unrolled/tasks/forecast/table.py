@@ -1,7 +1,7 @@
 """Tables, read row by row into one array of numbers; whatever is wrong is told with its file and row."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -155,18 +155,30 @@ class _Reader:
                 raise DataError(f"{path}:{lines[error.index]}: column {layout.time!r}: {error}.") from None
             made.append(times.astype(np.int64))
         if layout.id:
-            names = [cell.strip() for cell in by_name[layout.id]]
-            if not all(names):
-                raise DataError(
-                    f"{path}:{lines[names.index('')]}: column {layout.id!r}: expected the name of a series, got an "
-                    "empty cell; name it, or leave the row out."
-                )
-            made.append([self.ids.setdefault(name, len(self.ids)) for name in names])
+            names, column = by_name[layout.id], f"column {layout.id!r}"
+            made.append(series_codes(names, self.ids, lambda row: f"{path}:{lines[row]}: {column}"))
         made += [numbers(by_name[name], lines, path, name) for name in layout.numbers]
-        for name in layout.static:
-            codes = self.words[name]
-            made.append([codes.setdefault(cell.strip(), len(codes)) for cell in by_name[name]])
+        made += [word_codes(by_name[name], self.words[name]) for name in layout.static]
         return np.stack([np.asarray(column, dtype=np.float64) for column in made], 1)
+
+
+def word_codes(cells: Sequence[str], known: dict[str, int]) -> list[int]:
+    """A column of words as numbers, in the order in which they first came; new ones are added to the known."""
+    return [known.setdefault(cell.strip(), len(known)) for cell in cells]
+
+
+def series_codes(cells: Sequence[str], known: dict[str, int], place: Callable[[int], str]) -> list[int]:
+    """A column of names of series as :func:`word_codes`.
+
+    Raises:
+        DataError: one is empty; its place, which ``place`` makes of its number among the cells, is named.
+    """
+    for row, cell in enumerate(cells):
+        if not cell.strip():
+            raise DataError(
+                f"{place(row)}: expected the name of a series, got an empty cell; name it, or leave the row out."
+            )
+    return word_codes(cells, known)
 
 
 def numbers(cells: Sequence[str], lines: Sequence[int], path: str, name: str) -> NDArray[np.float64]:

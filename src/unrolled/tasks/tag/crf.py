@@ -50,9 +50,8 @@ class CRF(nn.Module):
 
     def loss(self, emissions: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
         """-log p(y | x) of each sequence, (B,), in nats; of an empty one zero."""
-        emissions = torch.where(
-            valid_steps(emissions, lengths)[..., None], emissions, 0
-        )  # NaN in the padding goes nowhere
+        valid = valid_steps(emissions, lengths)[..., None]
+        emissions = torch.where(valid, emissions, 0)  # NaN in the padding goes nowhere
         return self.log_total(emissions, lengths) - self.score(emissions, tags, lengths)
 
     def score(self, emissions: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
