@@ -101,7 +101,7 @@ def test_a_cell_without_a_kernel_is_said_to_have_none(main, own):
         (2, ["--shape", "3x4"], "--shape: expected TxBxH, such as 100x16x128, .*, got '3x4'"),
         (2, ["--threads", "0"], "--threads"),
         (2, ["--seconds", "-1"], "--seconds"),
-        (2, ["--cell", "perceptron"], "--cell: expected one of elman, .* got 'perceptron'"),
+        (2, ["--cell", "perceptron"], "--cell: expected one of .*elman, .* got 'perceptron'"),
         (2, ["--cell", "own.txt:Leaky"], "--cell: expected path.py:ClassName, got 'own.txt:Leaky'"),
         (1, ["--cell", "gone.py:Leaky"], "--cell gone.py:Leaky: there is no file .*gone.py"),
         (1, ["--cell", "own.py:Gone"], "own.py defines no Gone"),

@@ -13,7 +13,7 @@ from .. import cells
 from ..core import Cell, InputError, UnrolledError, UnsupportedStep
 from ..inspection import explain
 from ..layers import Recurrent
-from ..tasks.cells import NAMED, cell_factory, first_step, is_own
+from ..tasks.cells import cell_factory, first_step, is_own, plain_name
 
 SIZE = 128  # features, where none are asked for
 DTYPES = ("float32", "float64", "bfloat16")
@@ -86,8 +86,8 @@ def _made(choice: str, sizes: Sizes) -> tuple[Any, int | None]:
             name = choice.rpartition(":")[2]
             raise InputError(f"CELL: expected {name} to be a class of modules, such as unrolled.Cell.")
         return cell, features
-    classes = {_plain(name): kind for name, kind in [*NAMED.items(), *_classes().items()]}
-    kind = classes.get(_plain(choice))
+    classes = {plain_name(name): kind for name, kind in _classes().items()}
+    kind = classes.get(plain_name(choice))
     if kind is None:
         raise InputError(
             f"CELL: expected one of {', '.join(cell_names())}, or path.py:ClassName of your own, got {choice!r}."
@@ -127,10 +127,6 @@ def make(kind: type[torch.nn.Module], sizes: Sizes) -> torch.nn.Module:
 def _classes() -> dict[str, type[Cell]]:
     every = {name: getattr(cells, name) for name in cells.__all__}
     return {name: kind for name, kind in every.items() if isinstance(kind, type) and issubclass(kind, Cell)}
-
-
-def _plain(name: str) -> str:
-    return name.casefold().replace("-", "").replace("_", "")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Cells by the name that a user gives: one of the library's, or ``path.py:ClassName`` of one's own."""
 
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,18 +10,32 @@ from pathlib import Path
 from torch import nn
 
 from .. import cells
-from ..core import DataError, InputError, UnrolledError
+from ..core import Cell, DataError, InputError, UnrolledError
 from . import OWN_MODULE
 
-NAMED: dict[str, type[nn.Module]] = {
-    "elman": cells.Elman,
-    "general": cells.GeneralRNN,
-    "gru": cells.GRU,
-    "jordan": cells.Jordan,
-    "lstm": cells.LSTM,
-    "output-feedback": cells.OutputFeedback,
-    "rnn": cells.RNN,
-}
+ALIASES = {"general": "generalrnn", "antisymmetric": "antisymmetricrnn", "clockwork": "clockworkrnn"}
+
+
+def _named() -> dict[str, type[nn.Module]]:
+    """Every cell of the library that two sizes, features read and features kept, are enough to make."""
+    found: dict[str, type[nn.Module]] = {}
+    for name in cells.__all__:
+        kind = getattr(cells, name)
+        if isinstance(kind, type) and issubclass(kind, Cell):
+            first, *others = inspect.signature(kind).parameters.values()
+            needed = [p for p in others if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+            if first.name == "input_size" and len(needed) <= 1:
+                found[plain_name(name)] = kind
+    return found
+
+
+def plain_name(name: str) -> str:
+    """A cell's name as it is looked up: ``Output-Feedback`` is ``outputfeedback``."""
+    plain = name.casefold().replace("-", "").replace("_", "")
+    return ALIASES.get(plain, plain)
+
+
+NAMED = _named()
 
 
 def is_own(choice: str) -> bool:
@@ -36,11 +51,12 @@ def cell_factory(choice: str, hidden_size: int) -> Callable[[int], nn.Module]:
         DataError: the file is missing, fails to run, or has no such class.
     """
     if not is_own(choice):
-        if choice not in NAMED:
+        kind = NAMED.get(plain_name(choice))
+        if kind is None:
             raise InputError(
                 f"--cell: expected one of {', '.join(sorted(NAMED))}, or path.py:ClassName of your own, got {choice!r}."
             )
-        return lambda input_size: NAMED[choice](input_size, hidden_size)
+        return lambda input_size: kind(input_size, hidden_size)
     made = _load(choice)
 
     def factory(input_size: int) -> nn.Module:
