@@ -1,0 +1,284 @@
+"""``equations``: what a step computes, read off its trace and written as on paper."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...compiler.build import trace_alone
+from ...compiler.fingerprint import read
+from ...core import InputError, Tree, UnrolledError, leaves, unflatten
+from ...compiler.fallback import raise_own_error
+from ..names import reached_names
+from ..settled import settled
+from .evaluating import evaluate
+from .expression import Expr
+from .latex_form import latex
+from .lines import draft
+from .lowering import Lowering
+from .notations import chosen, inner_values, overrides
+from .record import Recorder
+from .rules import fold
+from .symbols import Leaf, Step, Symbol, Symbols, give_symbols, leaf
+from .text_form import text
+
+WIDTH = 80
+
+
+@dataclass(frozen=True)
+class Line:
+    """One equation."""
+
+    symbol: Symbol
+    right: Expr
+    text: str  # "h(t) = tanh(...)"
+    latex: str
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a symbol stands for."""
+
+    symbol: Symbol
+    what: str  # "weight_ih", "rows 0 to 4 of weight_ih", "input", "state"
+    shape: tuple[int, ...]
+    path: str = ""  # of a parameter, as the step reaches it
+    part: tuple[int, int, int, int] | None = None  # axis, start, stop, step
+
+
+@dataclass(frozen=True)
+class Equations:
+    """A step's equations; ``str`` of it is plain text of at most 80 columns.
+
+    Attributes:
+        name: of the cell.
+        lines: the equations in the order in which they can be computed.
+        legend: what each symbol stands for.
+        clock: the letter of time.
+    """
+
+    name: str
+    lines: tuple[Line, ...]
+    legend: tuple[Meaning, ...]
+    inputs: tuple[Symbol, ...]
+    states: tuple[Symbol, ...]  # before the step
+    after: tuple[Symbol, ...]  # after it
+    outputs: tuple[Symbol, ...]
+    clock: str = "t"
+    format: str = "text"
+    structure: tuple[Tree, Tree] = field(default=(None, None), repr=False)  # of the output and of the state
+    tensors: dict[str, Tensor] = field(default_factory=dict, repr=False)  # the parameters by path
+
+    @property
+    def text(self) -> str:
+        """As plain text, a line for each equation, long ones wrapped."""
+        return "\n".join(wrapped(line.text) for line in self.lines)
+
+    @property
+    def latex(self) -> str:
+        """As LaTeX, to stand in math mode."""
+        rows = [line.latex.replace(" = ", " &= ", 1) for line in self.lines]
+        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+    def __str__(self) -> str:
+        return self.latex if self.format == "latex" else self.text
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self.latex}\n$$"
+
+    def evaluate(self, x: Tree | None, state: Tree) -> tuple[Tree, Tree]:
+        """What the printed text gives in float64: the output and the next state.
+
+        Args:
+            x: the input of one step, (B, I) or a tree; None for a step without.
+            state: the state before it.
+
+        Returns:
+            The output and the state after the step, as the step itself returns them.
+
+        Raises:
+            InputError: the text holds what cannot be computed from it, such as a random draw.
+        """
+        given = [*(leaves(x) if x is not None else []), *leaves(state)]
+        symbols = [*self.inputs, *self.states]
+        fixed = {m.symbol.text(self.clock): self._tensor(m) for m in self.legend if m.path}
+        rows = []
+        for row in range(leaves(state)[0].shape[0]):
+            values = {s.text(self.clock): tensor[row] for s, tensor in zip(symbols, given, strict=True)}
+            found = evaluate([line.text for line in self.lines], fixed | values, self.clock)
+            rows.append([found[symbol.text(self.clock)] for symbol in (*self.outputs, *self.after)])
+        columns = [torch.stack(column) for column in zip(*rows, strict=True)]
+        like = [*leaves(self.structure[0]), *leaves(state)]
+        shaped = [_shaped(column, one) for column, one in zip(columns, like, strict=True)]
+        count = len(self.outputs)
+        return unflatten(self.structure[0], shaped[:count]), unflatten(state, shaped[count:])
+
+    def _tensor(self, meaning: Meaning) -> Tensor:
+        tensor = self.tensors[meaning.path].detach().double()
+        if meaning.part is None:
+            return tensor
+        axis, start, stop, step = meaning.part
+        return tensor.squeeze()[(slice(None),) * axis + (slice(start, stop, step),)]
+
+
+def equations(
+    cell: Any,
+    x: Tree | None = None,
+    state: Tree | None = None,
+    *,
+    notation: str | Mapping[str, str] | None = None,
+    format: str = "text",
+) -> Equations:
+    """The equations of a cell, from the trace of its step: what is printed is what runs.
+
+    Nothing is read off the source text: the step is traced as for the compiler, and each operation of it stands in the
+    result. Values have the names of the user's own parameters and local variables.
+
+    Args:
+        cell: a cell, a ``Recurrent``, or a step function ``(x, state) -> (output, state)``.
+        x: an example input of a whole sequence, as :func:`unrolled.unroll` takes it. Default: zeros of the cell's
+            ``input_size``.
+        state: an example state, by default ``cell.initial_state(B)``; a step function needs one.
+        notation: ``"elman"``, ``"unit"``, ``"state"``, ``"general"`` or ``"neuron"``, the symbols of a text; or a dict
+            from names, of parameters or as printed without it, to the symbols wanted.
+        format: what ``str`` gives, ``"text"`` or ``"latex"``.
+
+    Returns:
+        An object to print, with ``lines`` and a ``legend`` as data, ``text`` and ``latex``.
+
+    Raises:
+        UnsupportedStep: the step cannot be traced, or mixes the rows of the batch.
+        InputError: an unknown notation or format, an example that is missing or of the wrong shape.
+        InputTypeError: ``cell`` is none.
+
+    Example:
+        >>> from unrolled.cells import Elman
+        >>> print(equations(Elman(3, 5)))
+        h(t) = tanh(W_xh x(t) + W_hh h(t-1) + b_h)
+        >>> def leaky(x, s):
+        ...     s = 0.9 * s + x
+        ...     return s, s
+        >>> print(equations(leaky, torch.zeros(1, 1, 2), torch.zeros(1, 2)))
+        s(t) = 0.9 * s(t-1) + x(t)
+    """
+    if format not in ("text", "latex"):
+        raise InputError(f"format: expected 'text' or 'latex', got {format!r}.")
+    style = chosen(notation)
+    name, step, run = settled(cell, x, state)
+    reading = read(step)
+    recorder = Recorder(step)
+    try:
+        with torch.no_grad():
+            traced = trace_alone(step, run, reading, recorder)
+    except UnrolledError as refusal:
+        raise_own_error(step, run, refusal)
+        raise
+    graph = traced.graph
+    kinds: dict[int, Leaf] = {}
+    for kind, indices in (("x", graph.x), ("state", graph.state), ("closed", graph.closed)):
+        kinds.update({index: (kind, k) for k, index in enumerate(indices)})
+    lowering = Lowering(graph, kinds, fold)
+    count = len(leaves(traced.output[0]))
+    outputs = tuple(lowering.expr(index) for index in graph.output[:count])
+    after = tuple(lowering.expr(index) for index in graph.new_state)
+    names: dict[Expr, list[tuple[int, str]]] = {}
+    for local, index in zip(recorder.found, graph.output[count:], strict=True):
+        names.setdefault(lowering.expr(index), []).append((local.depth, local.name))
+    place: dict[Expr, int] = {}
+    for index in sorted(lowering.made):
+        place.setdefault(lowering.made[index], index)
+    paths = reached_names(reading.names)
+    tensors = [reading.tensors[k] for k in traced.closed]
+    facts = Step(
+        outputs,
+        after,
+        len(graph.x),
+        tuple(paths[k] for k in traced.closed),
+        tuple(tensor.dim() for tensor in tensors),
+        tuple(draft([*after, *outputs], names, place, inner_values(style, (*after[:1], *outputs[:1])))),
+        names,
+    )
+    clock = "t" if style is None else style.clock
+    symbols = give_symbols(facts, {}, clock)
+    if notation is not None:
+        symbols = give_symbols(facts, overrides(style or notation, facts, symbols), clock)
+    return _assembled(name, facts, symbols, tensors, (traced.output[0], traced.after), clock, format)
+
+
+def _assembled(
+    name: str,
+    step: Step,
+    symbols: Symbols,
+    tensors: Sequence[Tensor],
+    structure: tuple[Tree, Tree],
+    clock: str,
+    format: str,
+) -> Equations:
+    lines = [_line(symbols.of["value", line.key], line.right, symbols, clock) for line in symbols.lines]
+    keys = {line.whole: line.key for line in symbols.lines}
+    finals = []
+    for k, value in enumerate(step.after):
+        own = Symbol(symbols.of["state", k].name, 0)
+        finals.append(own)
+        if value not in keys or symbols.of["value", keys[value]] != own:
+            lines.append(_line(own, _leaf_of(value, keys), symbols, clock))
+    for value, symbol in zip(step.outputs, symbols.outputs, strict=True):
+        if value not in keys:
+            lines.append(_line(symbol, value, symbols, clock))
+    used = {e.data for line in lines for e in _leaves(line.right)}
+    legend = []
+    for place, symbol in symbols.of.items():
+        kind, key = place
+        if kind == "closed" and place in used:
+            legend.append(Meaning(symbol, step.paths[key], tuple(tensors[key].shape), step.paths[key]))
+        elif kind == "rows":
+            _, start, stop, by = key[1:]
+            what = f"{step.paths[key[0]]}[{', '.join([':'] * key[1] + [f'{start}:{stop}' + (f':{by}' if by != 1 else '')])}]"
+            legend.append(Meaning(symbol, what, symbols.rows[place].shape, step.paths[key[0]], key[1:]))
+    return Equations(
+        name,
+        tuple(lines),
+        tuple(legend),
+        tuple(symbols.of["x", k] for k in range(step.inputs)),
+        tuple(symbols.of["state", k] for k in range(len(step.after))),
+        tuple(finals),
+        symbols.outputs,
+        clock,
+        format,
+        structure,
+        dict(zip(step.paths, tensors, strict=True)),
+    )
+
+
+def _leaves(expr: Expr) -> list[Expr]:
+    from .expression import walk
+
+    return [e for e in walk(expr) if e.op == "leaf"]
+
+
+def _leaf_of(value: Expr, keys: Mapping[Expr, int]) -> Expr:
+    return leaf("value", keys[value], value.shape) if value in keys else value
+
+
+def _line(symbol: Symbol, right: Expr, symbols: Symbols, clock: str) -> Line:
+    plain = text(right, lambda e: symbols.of[e.data].text(clock))
+    typeset = latex(right, lambda e: symbols.of[e.data].latex(clock))
+    return Line(symbol, right, f"{symbol.text(clock)} = {plain}", f"{symbol.latex(clock)} = {typeset}")
+
+
+def _shaped(column: Tensor, like: Tensor) -> Tensor:
+    """Axes of size 1 put back; a number stands for all entries."""
+    shape = (column.shape[0], *like.shape[1:])
+    if column.numel() == column.shape[0]:
+        return column.reshape(-1, *[1] * (len(shape) - 1)).expand(shape)
+    return column.reshape(shape)
+
+
+def wrapped(line: str) -> str:
+    """A line in as many as it needs, those after the first set in."""
+    if len(line) <= WIDTH:
+        return line
+    return "\n".join(textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))
