@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from small_cells import SMALL
-from unrolled import Cell, InputError, InputTypeError, UnsupportedStep, equations
+from unrolled import Cell, equations
 from unrolled.cells import GRU, LSTM, RNN, Elman, GeneralRNN, Jordan, OutputFeedback
 from unrolled.core import leaves, map_tree
 

@@ -1,5 +1,5 @@
 """A step's equations, read off its trace."""
 
-from .equations import Equations, equations
+from .front import Equations, equations
 
 __all__ = ["Equations", "equations"]

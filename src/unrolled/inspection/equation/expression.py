@@ -70,7 +70,7 @@ def pointwise(op: str, operands: Sequence[tuple[Expr, Shape]], shape: Shape, dat
     kept = [axis for axis, size in enumerate(shape) if size != 1]
     whole = tuple(shape[axis] for axis in kept)
     placed = tuple(_placed(a, sizes, len(shape), kept) for a, sizes in operands)
-    plain = tuple(_placed(unexpanded(a), unexpanded(a).shape, len(a.shape), range(len(a.shape))) for a in placed)
+    plain = tuple(unexpanded(a) for a in placed)
     if broadcast([a.shape for a in plain]) == whole:
         return Expr(op, plain, whole, data)
     found = broadcast([a.shape for a in placed])

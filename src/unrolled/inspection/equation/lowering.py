@@ -8,7 +8,7 @@ import torch
 from ...compiler.graph import Graph, Node, Ref
 from ...compiler.operations import POINTWISE
 from ...core import UnsupportedStep
-from .expression import Expr, Shape, each, expand, matmul, number, permute, pointwise, reshape, squeezed
+from .expression import Expr, Shape, each, expand, matmul, number, permute, pointwise, reshape, spread, squeezed
 from .pushing import part
 
 Fold = Callable[[Expr], Expr]  # finds what a reader knows by name
@@ -53,6 +53,8 @@ class Lowering:
             return self._cast(index, node)
         if node.op in POINTWISE:
             operands = [self._operand(arg) for arg in node.args]
+            if node.op == "mul" and operands[1][0].op == "number":  # 0.5 * a, as on paper
+                operands.reverse()
             return pointwise(node.op, operands, self.row_shape(index))
         handler = getattr(self, f"_{node.op}", None) if "." not in node.op else None
         if handler is not None:
@@ -91,7 +93,6 @@ class Lowering:
 
     def _expand(self, index: int, node: Node) -> Expr:
         source, a = self._source(node)
-        moved = pointwise("expand_as", [(a, self.row_shape(source))], self.row_shape(source)).args[0]
         shape = self.row_shape(index)
         whole = squeezed(shape)
         if squeezed(self.row_shape(source)) == whole:
@@ -101,9 +102,7 @@ class Lowering:
         pattern = tuple(axis in own for axis, size in enumerate(shape) if size != 1)
         while pattern and not pattern[0]:
             pattern = pattern[1:]
-        from .expression import spread
-
-        return expand(spread(moved, pattern), whole)
+        return expand(spread(a, pattern), whole)
 
     def _permute(self, index: int, node: Node) -> Expr:
         source, a = self._source(node)

@@ -45,17 +45,17 @@ def of_parameter(path: str, rank: int, letters: dict[str, str]) -> str:
 
     ``weight_ih`` is W_xh and ``bias_h`` b_h: of the letters i, h and o, by which PyTorch's names say where a weight
     comes from and goes to, each is the name that the input, the state or the output has here. ``inner.weight`` is
-    W_inner; any other name stays as it is.
+    W_inner, the ``cell.`` of a wrapper is left out, and any other name stays as it is.
 
     Args:
         path: how the step reaches it.
         rank: its number of axes.
         letters: what i, h and o are called.
     """
-    words = [word for word in re.split(r"[._]", path) if word]
+    words = [word for word in re.split(r"[._]", path.replace("cell.", "")) if word]
     kind = next((word for word in words if word in ("weight", "bias")), None)
     if kind is None:
-        return identifier(path)
+        return identifier(path.replace("cell.", ""))
     rest = [word for word in words if word != kind]
     last = rest[-1] if rest else ""
     if rest and len(rest) == 1 and set(last) <= set("iho") and len(last) <= 2:

@@ -89,8 +89,7 @@ def _known(step: Step, symbols: Symbols) -> dict[str, Leaf]:
         if symbol.name in finals and symbol.name not in {symbols.of["state", k].name for k in range(len(step.after))}:
             known[symbol.name] = ("output", k)
     for key, path in enumerate(step.paths):
-        if ("closed", key) in symbols.of:
-            known[path] = ("closed", key)
+        known[path] = ("closed", key)
     return known
 
 

@@ -51,9 +51,9 @@ class Recorder:
 
     def _entered(self, frame: FrameType, event: str, arg: Any) -> Any:
         name = frame.f_code.co_name
+        if self.active and frame.f_back is not self.active[-1] and name not in ("step", "forward"):
+            return None  # called by PyTorch, not by the user's code
         if not _is_users(frame) or (name.startswith("<") and name != "<lambda>"):
-            return None
-        if self.active and frame.f_back is not self.active[-1]:  # called by PyTorch, not by the user's code
             return None
         self.active.append(frame)
         self.seen.append(set())
@@ -71,12 +71,13 @@ class Recorder:
         """Note what is bound now and was not before."""
         if frame not in self.active:
             return
-        depth = self.active.index(frame)
+        place = self.active.index(frame)
+        depth = sum(other.f_code.co_name != "step" for other in self.active[1 : place + 1])  # a wrapper's cell is near
         for name, value in list(frame.f_locals.items()):
             for full, tensor, away in _tensors(name, value):
                 key = (full, id(tensor))
-                if key not in self.seen[depth]:  # ``found`` holds the tensor, so its id is not given again
-                    self.seen[depth].add(key)
+                if key not in self.seen[place]:  # ``found`` holds the tensor, so its id is not given again
+                    self.seen[place].add(key)
                     self.found.append(Local(full, depth + away, tensor))
 
 

@@ -29,7 +29,7 @@ RULES = (
     ("softplus(a)", "where(a > 20, a, log1p(exp(a)))"),
     ("mish(a)", "a * tanh(softplus(a))"),
     ("silu(a)", "a * sigmoid(a)"),
-    ("gelu(a)", "a * 0.5 * (erf(a * 0.7071067811865476) + 1)"),
+    ("gelu(a)", "0.5 * a * (erf(0.7071067811865476 * a) + 1)"),
     ("leaky_relu(a, k)", "where(a > 0, a, a * k)"),
     ("elu(a)", "where(a > 0, a, expm1(a))"),
     ("a^3", "a^2 * a"),
@@ -77,8 +77,20 @@ def _simpler(expr: Expr) -> Expr:
         for a, b in (expr.args, expr.args[::-1]):
             if a.op == "number" and a.data[0] == 1 and type(a.data[0]) is not bool and b.shape == expr.shape:
                 return b
+    if expr.op == "sum" and expr.args[0].op == "mul" and expr.data == (len(expr.args[0].shape) - 1,):
+        return _product(expr)
     if expr.op == "neg" and expr.args[0].op == "neg":
         return expr.args[0].args[0]
+    return expr
+
+
+def _product(expr: Expr) -> Expr:
+    """Sums over the last axis of a matrix times a vector, or of several, as the product that they are."""
+    for a, b in (expr.args[0].args, expr.args[0].args[::-1]):
+        if len(a.shape) == 2 and len(b.shape) == 1 and a.shape[1] == b.shape[0]:
+            return Expr("matmul", (a, b), expr.shape)
+        if len(a.shape) == 3 and b.op == "spread" and b.data == (True, False, True) and b.shape[::2] == a.shape[::2]:
+            return Expr("each", (a, b.args[0]), expr.shape)
     return expr
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from .expression import Expr, walk
 from .lines import Draft, depends_on_time, replaced
-from .record import PART
 from .naming import Taken, best, latex_of, of_parameter, of_rows
+from .record import PART
 
 Leaf = tuple[str, Any]  # kind and key: ("x", 0), ("state", 1), ("closed", 2), ("value", 3), ("rows", (2, 0, 5))
 
@@ -100,11 +100,15 @@ def give_symbols(step: Step, wanted: Mapping[Leaf, str], clock: str = "t") -> Sy
         else:
             outputs.append(finals[line.key])
     letters = _letters(step, of, outputs)
+    parted: dict[int, str] = {}  # parameters of which only parts are read, with the symbols that they would have
     for k, (path, rank) in enumerate(zip(step.paths, step.ranks, strict=True)):
-        if _is_read(step, k):
-            give(("closed", k), of_parameter(path, rank, letters), None)
+        wish = wanted.get(("closed", k), of_parameter(path, rank, letters))
+        if _is_read(step, k, whole=True):
+            of["closed", k] = Symbol(taken.give(wish))
+        elif _is_read(step, k, whole=False):
+            parted[k] = wish
     _name_lines(step, taken, of, finals, wanted)
-    drafts, rows = _name_rows(step, taken, of, wanted, letters["h"])
+    drafts, rows = _name_rows(step, taken, of, parted, letters["h"])
     return Symbols(of, tuple(outputs), tuple(drafts), rows)
 
 
@@ -114,8 +118,16 @@ def _leaf_like(step: Step, kind: str, key: int) -> Expr:
     return next((e for e in candidates if e.op == "leaf" and e.data == (kind, key)), leaf(kind, key))
 
 
-def _is_read(step: Step, key: int) -> bool:
-    return any(e.op == "leaf" and e.data == ("closed", key) for line in step.drafts for e in walk(line.right))
+def _is_read(step: Step, key: int, *, whole: bool) -> bool:
+    """Whether a parameter is read; ``whole``: not in parts of rows alone."""
+    place = ("closed", key)
+    every = [e for line in step.drafts for e in walk(line.right)] + [*step.after, *step.outputs]
+    if not whole:
+        return any(e.op == "leaf" and e.data == place for e in every)
+    readers = [e for e in every if e.op != "slice" or e.data[0] != 0]
+    return any(
+        arg.data == place and arg.op == "leaf" for e in readers for arg in (*e.args, e) if e.op != "leaf"
+    ) or any(line.right.data == place and line.right.op == "leaf" for line in step.drafts)
 
 
 def _state_name(step: Step, before: Expr, after: Expr) -> str:
@@ -159,38 +171,56 @@ def _name_lines(
 
 
 def _name_rows(
-    step: Step, taken: Taken, of: dict[Leaf, Symbol], wanted: Mapping[Leaf, str], hidden: str
+    step: Step, taken: Taken, of: dict[Leaf, Symbol], parted: Mapping[int, str], hidden: str
 ) -> tuple[list[Draft], dict[Leaf, Expr]]:
-    """Parts of parameters that one line alone reads get symbols of their own."""
-    readers: dict[Expr, set[int]] = {}
-    for line in step.drafts:
-        for expr in walk(line.right):
-            if expr.op == "slice" and expr.args[0].op == "leaf" and expr.args[0].data[0] == "closed":
-                readers.setdefault(expr, set()).add(line.key)
+    """Symbols for the parts of parameters, where each has a line or a value of the user's to be called after."""
+    owners = _owners(step, of)
     table: dict[Expr, Expr] = {}
     rows: dict[Leaf, Expr] = {}
     by_tensor: dict[int, list[Expr]] = {}
-    for expr in readers:
+    for expr in owners:
         by_tensor.setdefault(expr.args[0].data[1], []).append(expr)
     for key, parts in by_tensor.items():
-        base = of["closed", key].name
-        names = {part: _rows_name(step, base, part, readers[part], of, hidden) for part in parts}
-        given = [name for name in names.values() if name]
-        if len(given) < len(parts) or len(set(given)) < len(given) or set(given) & taken.names:
-            continue
-        for part, name in names.items():
-            place: Leaf = ("rows", (key, *part.data))
-            of[place] = Symbol(taken.give(wanted.get(place, name)))
-            rows[place] = part
-            table[part] = leaf("rows", (key, *part.data), part.shape)
+        base = of["closed", key].name if key not in parted else parted[key]
+        for choice in range(2):
+            names = [_rows_name(step, base, part, owners[part][choice], hidden) for part in parts]
+            if all(names) and len(set(names)) == len(names) and not set(names) & taken.names:
+                for part, name in zip(parts, names, strict=True):
+                    place: Leaf = ("rows", (key, *part.data))
+                    of[place] = Symbol(taken.give(name))
+                    rows[place] = part
+                    table[part] = leaf("rows", (key, *part.data), part.shape)
+                break
+        else:
+            if key in parted:
+                of["closed", key] = Symbol(taken.give(base))
     return [replace(line, right=replaced(line.right, table)) for line in step.drafts], rows
 
 
-def _rows_name(
-    step: Step, base: str, part: Expr, readers: set[int], of: Mapping[Leaf, Symbol], hidden: str
-) -> str:
+def _owners(step: Step, of: Mapping[Leaf, Symbol]) -> dict[Expr, tuple[set[str], set[str]]]:
+    """For each part of a parameter: the lines that read it, and the innermost values with names that do."""
+    found: dict[Expr, tuple[set[str], set[str]]] = {}
+    keys = {line.whole: line.key for line in step.drafts}
+    for line in step.drafts:
+        own = of["value", line.key].name
+        waiting, seen = [(line.whole, own)], set()
+        while waiting:
+            expr, near = waiting.pop()
+            if (expr, near) in seen or (expr in keys and keys[expr] != line.key):
+                continue
+            seen.add((expr, near))
+            names = [name for depth, name in step.names.get(expr, ()) if depth == 0]
+            near = best(names, near) if names and expr is not line.whole else near
+            if expr.op == "slice" and expr.args[0].op == "leaf" and expr.args[0].data[0] == "closed":
+                lines, values = found.setdefault(expr, (set(), set()))
+                lines.add(own)
+                values.add(near)
+            waiting.extend((arg, near) for arg in expr.args)
+    return found
+
+
+def _rows_name(step: Step, base: str, part: Expr, readers: set[str], hidden: str) -> str:
     own = [name for depth, name in step.names.get(part, ()) if depth == 0]
     if own:
         return own[0]
-    lines = {of["value", key].name for key in readers}
-    return of_rows(base, lines.pop(), hidden) if len(lines) == 1 and part.data[0] == 0 else ""
+    return of_rows(base, next(iter(readers)), hidden) if len(readers) == 1 and part.data[0] == 0 else ""

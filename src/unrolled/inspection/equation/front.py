@@ -1,6 +1,5 @@
 """``equations``: what a step computes, read off its trace and written as on paper."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,9 +8,10 @@ import torch
 from torch import Tensor
 
 from ...compiler.build import trace_alone
-from ...compiler.fingerprint import read
-from ...core import InputError, Tree, UnrolledError, leaves, unflatten
 from ...compiler.fallback import raise_own_error
+from ...compiler.fingerprint import read
+from ...compiler.trace import Traced
+from ...core import InputError, Tree, UnrolledError, leaves, unflatten
 from ..names import reached_names
 from ..settled import settled
 from .evaluating import evaluate
@@ -19,7 +19,7 @@ from .expression import Expr
 from .latex_form import latex
 from .lines import draft
 from .lowering import Lowering
-from .notations import chosen, inner_values, overrides
+from .notations import Notation, chosen, inner_values, overrides
 from .record import Recorder
 from .rules import fold
 from .symbols import Leaf, Step, Symbol, Symbols, give_symbols, leaf
@@ -168,14 +168,26 @@ def equations(
         raise InputError(f"format: expected 'text' or 'latex', got {format!r}.")
     style = chosen(notation)
     name, step, run = settled(cell, x, state)
-    reading = read(step)
-    recorder = Recorder(step)
+    reading, recorder = read(step), Recorder(step)
     try:
         with torch.no_grad():
             traced = trace_alone(step, run, reading, recorder)
     except UnrolledError as refusal:
         raise_own_error(step, run, refusal)
         raise
+    tensors = [reading.tensors[k] for k in traced.closed]
+    facts = _facts(traced, recorder, reached_names(reading.names), tensors, style)
+    clock = "t" if style is None else style.clock
+    symbols = give_symbols(facts, {}, clock)
+    if notation is not None:
+        symbols = give_symbols(facts, overrides(style or notation, facts, symbols), clock)
+    return _assembled(name, facts, symbols, tensors, (traced.output[0], traced.after), clock, format)
+
+
+def _facts(
+    traced: Traced, recorder: Recorder, paths: Sequence[str], tensors: Sequence[Tensor], style: Notation | None
+) -> Step:
+    """What the trace says, as expressions, and which of them get lines."""
     graph = traced.graph
     kinds: dict[int, Leaf] = {}
     for kind, indices in (("x", graph.x), ("state", graph.state), ("closed", graph.closed)):
@@ -190,22 +202,16 @@ def equations(
     place: dict[Expr, int] = {}
     for index in sorted(lowering.made):
         place.setdefault(lowering.made[index], index)
-    paths = reached_names(reading.names)
-    tensors = [reading.tensors[k] for k in traced.closed]
-    facts = Step(
+    inner = inner_values(style, (*after[:1], *outputs[:1]))
+    return Step(
         outputs,
         after,
         len(graph.x),
         tuple(paths[k] for k in traced.closed),
         tuple(tensor.dim() for tensor in tensors),
-        tuple(draft([*after, *outputs], names, place, inner_values(style, (*after[:1], *outputs[:1])))),
+        tuple(draft([*after, *outputs], names, place, inner)),
         names,
     )
-    clock = "t" if style is None else style.clock
-    symbols = give_symbols(facts, {}, clock)
-    if notation is not None:
-        symbols = give_symbols(facts, overrides(style or notation, facts, symbols), clock)
-    return _assembled(name, facts, symbols, tensors, (traced.output[0], traced.after), clock, format)
 
 
 def _assembled(
@@ -278,7 +284,17 @@ def _shaped(column: Tensor, like: Tensor) -> Tensor:
 
 
 def wrapped(line: str) -> str:
-    """A line in as many as it needs, those after the first set in."""
-    if len(line) <= WIDTH:
-        return line
-    return "\n".join(textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))
+    """A line in as many as it needs, broken before a sign that few parentheses are around."""
+    rows = []
+    while len(line) > WIDTH:
+        depth, choices = 0, []
+        for place, letter in enumerate(line[: WIDTH + 1]):
+            depth += (letter in "([") - (letter in ")]")
+            if place > WIDTH // 3 and letter == " " and line[place + 1] in "+-*/":
+                choices.append((depth, -place))
+        if not choices:
+            break
+        place = -min(choices)[1]
+        rows.append(line[:place])
+        line = " " * 4 + line[place + 1 :]
+    return "\n".join([*rows, line])
