@@ -1,5 +1,6 @@
 """The Legendre memory unit."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -82,12 +83,12 @@ class LMU(Cell):
         self.e_x, self.e_h, self.e_m = weight(1, input_size), weight(1, hidden_size), weight(1, memory_size)
         self.W_x, self.W_h = weight(hidden_size, input_size), weight(hidden_size, hidden_size)
         self.W_m = weight(hidden_size, memory_size)
-        for name, value in zip("AB", legendre(memory_size, theta), strict=True):
-            value = value.to(self.e_x.dtype)
+        for name, columns in (("A", memory_size), ("B", 1)):
+            matrix = weight(memory_size, columns)
             if learn_memory:
-                self.register_parameter(name, nn.Parameter(value))
+                self.register_parameter(name, matrix)
             else:
-                self.register_buffer(name, value)
+                self.register_buffer(name, matrix.detach())
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -120,5 +121,18 @@ def legendre(order: int, theta: float) -> tuple[Tensor, Tensor]:
     system = torch.zeros(order + 1, order + 1, dtype=torch.float64)
     system[:order, :order] = scale * torch.where(i < j, -1.0, -sign)
     system[:order, order:] = scale * (1 - 2 * (i % 2))
-    exact = torch.linalg.matrix_exp(system)  # of [[A', B'], [0, 0]]: [[A, B], [0, 1]]
+    exact = _exponential(system)  # of [[A', B'], [0, 0]]: [[A, B], [0, 1]]
     return exact[:order, :order], exact[:order, order:]
+
+
+def _exponential(a: Tensor) -> Tensor:
+    """The matrix exponential: its series for a 2^-k of it, squared k times; torch's errs by 1e-10 for some norms."""
+    halvings = max(0, math.ceil(math.log2(torch.linalg.matrix_norm(a, 1).item())) + 1)
+    a = a / 2**halvings  # of a norm of at most 1/2: the 19th term of the series is below 1e-22
+    total = term = torch.eye(len(a), dtype=a.dtype)
+    for n in range(1, 19):
+        term = term @ a / n
+        total = total + term
+    for _ in range(halvings):
+        total = total @ total
+    return total

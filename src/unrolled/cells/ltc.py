@@ -31,6 +31,9 @@ class LTC(Cell):
 
     v ← (cm v + d (gleak vleak + Σ_j a_j erev_j)) / (cm + d (gleak + Σ_j a_j))
 
+    There are H (H + I) synapses, and training keeps all of them of every solver's step: H is usually below 100.
+    Parameters have the names and shapes of the cell of ``ncps.torch`` with a fully connected wiring.
+
     Args:
         input_size: features I of x.
         hidden_size: neurons H.

@@ -30,8 +30,8 @@ class SRU(Cell):
             version has 1.
 
     Shape:
-        x (B, I); state c (B, H); output h (B, H); weight_ih (3 H, I), its rows those of z, f, r, or (4 H, I) with those of
-        p too where I is not H; bias (2 H,), b_f and b_r; weight_ch (2, H).
+        x (B, I); state c (B, H); output h (B, H); weight_ih (3 H, I), its rows those of z, f, r, or (4 H, I), with
+        those of p, where I is not H; bias (2 H,), b_f and b_r; weight_ch (2, H).
 
     Raises:
         InputError: a size below 1, or an unknown nonlinearity.
