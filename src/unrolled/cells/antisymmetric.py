@@ -41,6 +41,7 @@ class AntisymmetricRNN(Cell):
         Chang et al. 2019, AntisymmetricRNN: a dynamical system view on recurrent neural networks, arXiv:1902.09689.
 
     Example:
+        >>> import torch
         >>> cell = AntisymmetricRNN(3, 5, gated=True)
         >>> output, h = cell.step(torch.randn(4, 3), cell.initial_state(4))
         >>> h.shape

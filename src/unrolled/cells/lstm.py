@@ -72,10 +72,9 @@ class LSTM(Cell):
         doi:10.1162/089976600300015015, Jozefowicz et al. 2015, PMLR 37:2342; peepholes: Gers et al. 2002, Learning
         precise timing with LSTM recurrent networks, JMLR 3; coupled gates: Greff et al. 2017, arXiv:1503.04069;
         projection: Sak et al. 2014, arXiv:1402.1128; layer norm: Ba et al. 2016, arXiv:1607.06450; decay: as in
-        GRU-D, Che et al. 2018,
-        doi:10.1038/s41598-018-24271-9 (compare Mei and Eisner 2017, arXiv:1612.09328); dropout: Gal and Ghahramani
-        2016, arXiv:1512.05287; zoneout: Krueger et al. 2017, arXiv:1606.01305; weight drop: Merity et al. 2018,
-        arXiv:1708.02182.
+        GRU-D, Che et al. 2018, doi:10.1038/s41598-018-24271-9 (compare Mei and Eisner 2017, arXiv:1612.09328);
+        dropout: Gal and Ghahramani 2016, arXiv:1512.05287; zoneout: Krueger et al. 2017, arXiv:1606.01305; weight
+        drop: Merity et al. 2018, arXiv:1708.02182.
 
     Example:
         >>> cell = LSTM(3, 5)
