@@ -71,7 +71,7 @@ class AntisymmetricRNN(Cell):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """As in the paper: W_hh normal with variance 1/H, V with 1/I, the biases 0."""
+        """As in the paper: W_hh normal with variance 1/H (there also multiples of it), V with 1/I, biases 0."""
         nn.init.normal_(self.weight_ih, std=self.input_size**-0.5)
         nn.init.normal_(self.weight_hh, std=self.hidden_size**-0.5)
         if self.bias is not None:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ..core import Cell, InputError, Tree
@@ -138,8 +138,9 @@ class LSTM(Cell):
         fill(self, self.hidden_size)
         if self.forget_bias is not None and self.bias_ih is not None and self.bias_hh is not None:
             forget = slice(self.hidden_size, 2 * self.hidden_size)
-            nn.init.constant_(self.bias_ih[forget], self.forget_bias)
-            nn.init.zeros_(self.bias_hh[forget])
+            with torch.no_grad():
+                self.bias_ih[forget] = self.forget_bias
+                self.bias_hh[forget] = 0
 
     def initial_state(
         self, batch_size: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
@@ -173,8 +174,7 @@ class LSTM(Cell):
         if self.weight_ch is not None:
             p_i, *p_f, p_o = self.weight_ch.unbind(0)
             i, f = i + p_i * c_before, [a + p * c_before for a, p in zip(f, p_f, strict=True)]
-        kept = self._kept(i, f, c_before)
-        c = kept + self.sigma(i) * self.phi(g)
+        c = self._kept(i, f, c_before) + self.sigma(i) * self.phi(g)
         if self.weight_ch is not None:
             o = o + p_o * c
         h = self.sigma(o) * self.phi(normed(c, self.norm_c, self.norm_c_bias))
