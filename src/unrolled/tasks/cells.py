@@ -97,6 +97,16 @@ def first_step(choice: str) -> Iterator[None]:
         ) from error
 
 
+def own_object(choice: str) -> Callable[..., object]:
+    """What ``path.py:name`` names: the file is run.
+
+    Raises:
+        InputError: the choice is not of this form.
+        DataError: the file is missing, fails to run, or has nothing of this name that can be called.
+    """
+    return _load(choice)
+
+
 def _load(choice: str) -> Callable[[int, int], nn.Module]:
     path_text, _, name = choice.rpartition(":")
     path = Path(path_text).resolve()

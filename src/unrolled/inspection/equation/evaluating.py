@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...compiler.operations import POINTWISE
+from ...compiler.operations import LOGICAL, POINTWISE
 from ...core import InputError
 from .parsing import Tree, parse_line
 
@@ -58,11 +58,10 @@ def _value(tree: Tree, known: Values) -> Tensor:
 
 def _elements(op: str, args: Sequence[Tensor]) -> Tensor:
     numbers = [arg.double() if arg.dtype == torch.bool else arg for arg in args]
-    if op in ("and", "or", "xor", "not"):
-        return POINTWISE[op].torch(*args)  # type: ignore[no-any-return]
     if op == "where":
-        return torch.where(args[0] != 0, *numbers[1:])
-    return POINTWISE[op].torch(*numbers)  # type: ignore[no-any-return]
+        return torch.where(args[0] != 0, numbers[1], numbers[2])
+    found: Tensor = POINTWISE[op].torch(*(args if op in LOGICAL else numbers))
+    return found
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:

@@ -129,6 +129,8 @@ def matmul(a: Expr, b: Expr) -> Expr:
     a number.
     """
     if not a.shape or not b.shape:
+        if b.op == "leaf" and b.data[0] == "closed" and (a.op != "leaf" or a.data[0] != "closed"):
+            a, b = b, a  # of numbers a trace does not say which way round they were; a weight stands first
         return Expr("matmul", (a, b), a.shape or b.shape)
     if len(a.shape) == 1 and b.op == "permute":  # v W.T is W v
         a, b = b.args[0], a

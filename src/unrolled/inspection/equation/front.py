@@ -1,6 +1,6 @@
 """``equations``: what a step computes, read off its trace and written as on paper."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +15,11 @@ from ...core import InputError, Tree, UnrolledError, leaves, unflatten
 from ..names import reached_names
 from ..settled import settled
 from .evaluating import evaluate
-from .expression import Expr
+from .expression import Expr, walk
 from .latex_form import latex
 from .lines import draft
 from .lowering import Lowering
-from .notations import Notation, chosen, inner_values, overrides
+from .notations import chosen, inner_values, overrides, weights_on_edges
 from .record import Recorder
 from .rules import fold
 from .symbols import Leaf, Step, Symbol, Symbols, give_symbols, leaf
@@ -67,6 +67,7 @@ class Equations:
     states: tuple[Symbol, ...]  # before the step
     after: tuple[Symbol, ...]  # after it
     outputs: tuple[Symbol, ...]
+    weights: dict[str, str]  # the one weight of the input ("x"), the state and the output, where it is one
     clock: str = "t"
     format: str = "text"
     structure: tuple[Tree, Tree] = field(default=(None, None), repr=False)  # of the output and of the state
@@ -85,6 +86,14 @@ class Equations:
 
     def __str__(self) -> str:
         return self.latex if self.format == "latex" else self.text
+
+    def to_dict(self) -> dict[str, Any]:
+        """The equations and the legend as dicts, lists and strings, as JSON has them."""
+        legend = [{"symbol": m.symbol.text(self.clock), "what": m.what, "shape": list(m.shape)} for m in self.legend]
+        lines = [
+            {"symbol": line.symbol.text(self.clock), "text": line.text, "latex": line.latex} for line in self.lines
+        ]
+        return {"name": self.name, "lines": lines, "legend": legend}
 
     def _repr_latex_(self) -> str:
         return f"$$\n{self.latex}\n$$"
@@ -130,7 +139,7 @@ def equations(
     state: Tree | None = None,
     *,
     notation: str | Mapping[str, str] | None = None,
-    format: str = "text",
+    format: str = "text",  # noqa: A002  as in the words of a user
 ) -> Equations:
     """The equations of a cell, from the trace of its step: what is printed is what runs.
 
@@ -166,7 +175,22 @@ def equations(
     """
     if format not in ("text", "latex"):
         raise InputError(f"format: expected 'text' or 'latex', got {format!r}.")
+    return read_off(cell, x, state, notation, format)
+
+
+def read_off(
+    cell: Any,
+    x: Tree | None,
+    state: Tree | None,
+    notation: str | Mapping[str, str] | None,
+    form: str = "text",
+    inner: tuple[str, ...] = (),
+) -> Equations:
+    """As :func:`equations`; ``inner``: the names of what the functions of the state and of the output are taken of,
+    each a line of its own.
+    """
     style = chosen(notation)
+    inner = (style.inner or inner) if style else inner
     name, step, run = settled(cell, x, state)
     reading, recorder = read(step), Recorder(step)
     try:
@@ -176,16 +200,17 @@ def equations(
         raise_own_error(step, run, refusal)
         raise
     tensors = [reading.tensors[k] for k in traced.closed]
-    facts = _facts(traced, recorder, reached_names(reading.names), tensors, style)
+    facts = _facts(traced, recorder, reached_names(reading.names), tensors, inner)
     clock = "t" if style is None else style.clock
     symbols = give_symbols(facts, {}, clock)
-    if notation is not None:
-        symbols = give_symbols(facts, overrides(style or notation, facts, symbols), clock)
-    return _assembled(name, facts, symbols, tensors, (traced.output[0], traced.after), clock, format)
+    wanted = notation if isinstance(notation, Mapping) else style
+    if wanted is not None:
+        symbols = give_symbols(facts, overrides(wanted, facts, symbols), clock)
+    return _assembled(name, facts, symbols, tensors, (traced.output[0], traced.after), clock, form)
 
 
 def _facts(
-    traced: Traced, recorder: Recorder, paths: Sequence[str], tensors: Sequence[Tensor], style: Notation | None
+    traced: Traced, recorder: Recorder, paths: Sequence[str], tensors: Sequence[Tensor], inner: tuple[str, ...]
 ) -> Step:
     """What the trace says, as expressions, and which of them get lines."""
     graph = traced.graph
@@ -202,14 +227,14 @@ def _facts(
     place: dict[Expr, int] = {}
     for index in sorted(lowering.made):
         place.setdefault(lowering.made[index], index)
-    inner = inner_values(style, (*after[:1], *outputs[:1]))
+    wanted = inner_values(inner, (*after[:1], *outputs[:1]))
     return Step(
         outputs,
         after,
         len(graph.x),
         tuple(paths[k] for k in traced.closed),
         tuple(tensor.dim() for tensor in tensors),
-        tuple(draft([*after, *outputs], names, place, inner)),
+        tuple(draft([*after, *outputs], names, place, wanted)),
         names,
     )
 
@@ -221,7 +246,7 @@ def _assembled(
     tensors: Sequence[Tensor],
     structure: tuple[Tree, Tree],
     clock: str,
-    format: str,
+    form: str,
 ) -> Equations:
     lines = [_line(symbols.of["value", line.key], line.right, symbols, clock) for line in symbols.lines]
     keys = {line.whole: line.key for line in symbols.lines}
@@ -235,14 +260,16 @@ def _assembled(
         if value not in keys:
             lines.append(_line(symbol, value, symbols, clock))
     used = {e.data for line in lines for e in _leaves(line.right)}
-    legend = []
-    for place, symbol in symbols.of.items():
+    legend = [*_ends(step, symbols, finals, (lines, structure))]
+    parameters = [item for item in symbols.of.items() if item[0][0] in ("closed", "rows")]
+    for place, symbol in sorted(parameters, key=lambda item: _in_order_of_use(item[0])):
         kind, key = place
         if kind == "closed" and place in used:
             legend.append(Meaning(symbol, step.paths[key], tuple(tensors[key].shape), step.paths[key]))
         elif kind == "rows":
             _, start, stop, by = key[1:]
-            what = f"{step.paths[key[0]]}[{', '.join([':'] * key[1] + [f'{start}:{stop}' + (f':{by}' if by != 1 else '')])}]"
+            item = f"{start}:{stop}" + (f":{by}" if by != 1 else "")
+            what = f"{step.paths[key[0]]}[{', '.join([*[':'] * key[1], item])}]"
             legend.append(Meaning(symbol, what, symbols.rows[place].shape, step.paths[key[0]], key[1:]))
     return Equations(
         name,
@@ -252,16 +279,35 @@ def _assembled(
         tuple(symbols.of["state", k] for k in range(len(step.after))),
         tuple(finals),
         symbols.outputs,
+        weights_on_edges(step, symbols),
         clock,
-        format,
+        form,
         structure,
         dict(zip(step.paths, tensors, strict=True)),
     )
 
 
-def _leaves(expr: Expr) -> list[Expr]:
-    from .expression import walk
+def _in_order_of_use(place: Leaf) -> tuple[int, ...]:
+    """A parameter's place among those that the step reads, and that of the part."""
+    return (place[1],) if place[0] == "closed" else tuple(place[1])
 
+
+def _ends(
+    step: Step, symbols: Symbols, finals: Sequence[Symbol], found: tuple[Sequence[Line], tuple[Tree, Tree]]
+) -> Iterator[Meaning]:
+    """The input, the state and the output."""
+    lines, structure = found
+    for k in range(step.inputs):
+        shapes = [e.shape for line in lines for e in _leaves(line.right) if e.data == ("x", k)]
+        yield Meaning(symbols.of["x", k], "input", shapes[0] if shapes else ())
+    for symbol, like in zip(finals, leaves(structure[1]), strict=True):
+        yield Meaning(symbol, "state", tuple(like.shape[1:]))
+    for symbol, like in zip(symbols.outputs, leaves(structure[0]), strict=True):
+        if symbol not in finals:
+            yield Meaning(symbol, "output", tuple(like.shape[1:]))
+
+
+def _leaves(expr: Expr) -> list[Expr]:
     return [e for e in walk(expr) if e.op == "leaf"]
 
 

@@ -9,8 +9,8 @@ GENERIC = frozenset({"state", "states", "hidden", "carry", "new_state", "next_st
 RESERVED = frozenset({"T", "t", "None", "inf", "nan"})
 GREEK = (
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi", "pi",
-    "rho", "tau", "phi", "chi", "psi", "omega", "sigma",
-)  # fmt: skip
+    "rho", "tau", "phi", "chi", "psi", "omega",
+)  # fmt: skip  # without sigma, by which the logistic function is written
 
 
 class Taken:
@@ -86,7 +86,7 @@ def latex_of(name: str) -> str:
     if tail == "hat":
         return rf"\hat{{{text}}}" + "'" * primes
     if tail:
-        parts = [part if len(part) <= 2 and part not in GREEK else _letters(part) for part in tail.split("_")]
+        parts = [part if len(part) <= 2 else _letters(part) for part in tail.split("_")]
         text += "_{" + ",".join(parts) + "}"
     return text + "'" * primes
 

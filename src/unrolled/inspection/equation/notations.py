@@ -1,6 +1,6 @@
 """The notations of texts: which symbol stands for what plays which part in an equation."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...core import InputError, InputTypeError
@@ -53,12 +53,10 @@ def chosen(notation: str | Mapping[str, str] | None) -> Notation | None:
     return NOTATIONS[notation]
 
 
-def inner_values(notation: Notation | None, step: tuple[Expr, ...]) -> dict[Expr, str]:
-    """The values that get lines of their own in this notation: of (state, output) what their function is taken of."""
-    if notation is None or notation.inner is None:
-        return {}
+def inner_values(names: Sequence[str], results: Sequence[Expr]) -> dict[Expr, str]:
+    """Of results, here (state, output), what their functions are taken of, with these names: they get lines."""
     found: dict[Expr, str] = {}
-    for value, name in zip(step, notation.inner, strict=False):
+    for value, name in zip(results, names, strict=False):
         if value.op in FUNCTIONS and value.args[0].op in ("add", "sub", "matmul"):
             found.setdefault(value.args[0], name)
     return found
@@ -153,4 +151,17 @@ def _dependence(expr: Expr, depends: Mapping[int, frozenset[str]]) -> frozenset[
         if e.op == "leaf":
             kind, key = e.data
             found |= depends.get(key, frozenset()) if kind == "value" else {kind} & {"x", "state"}
+    return found
+
+
+def weights_on_edges(step: Step, symbols: Symbols) -> dict[str, str]:
+    """The symbol of the weight of the input, of the state and of the output, where there is one of each."""
+    parts: dict[str, set[int]] = {}
+    for part, key in _parts(step):
+        parts.setdefault(part, set()).add(key)
+    found = {}
+    for edge, part in (("x", "of_x"), ("state", "of_state"), ("output", "of_hidden")):
+        keys = parts.get(part, set())
+        if len(keys) == 1 and ("closed", key := next(iter(keys))) in symbols.of:
+            found[edge] = symbols.of["closed", key].name
     return found

@@ -40,10 +40,10 @@ class Recorder:
         before = sys.gettrace()
         sys.settrace(self._entered)
         try:
-            result = self.step(x, state)
+            result: Any = self.step(x, state)
         finally:
             sys.settrace(before)
-        if not isinstance(result, tuple) or len(result) != 2:
+        if not (isinstance(result, tuple) and len(result) == 2):
             return result
         rows = leaves(state)[0].shape[0]
         self.found = [local for local in self.found if local.tensor.layout == torch.strided]
@@ -72,7 +72,9 @@ class Recorder:
         if frame not in self.active:
             return
         place = self.active.index(frame)
-        depth = sum(other.f_code.co_name != "step" for other in self.active[1 : place + 1])  # a wrapper's cell is near
+        depth = 0  # a step that a step calls, as a wrapper does, is as near as that
+        while place > depth and self.active[place - depth].f_code.co_name != "step":
+            depth += 1
         for name, value in list(frame.f_locals.items()):
             for full, tensor, away in _tensors(name, value):
                 key = (full, id(tensor))
@@ -102,7 +104,7 @@ def _by_row(tensor: Tensor, rows: int) -> Tensor:
             return tensor.movedim(axis, 0)
     for axis, size in enumerate(tensor.shape):
         if size and size % rows == 0:
-            return tensor.unflatten(axis, (rows, size // rows)).movedim(axis, 0)
+            return torch.unflatten(tensor, axis, (rows, size // rows)).movedim(axis, 0)
     return tensor.unsqueeze(0).expand(rows, *tensor.shape)
 
 

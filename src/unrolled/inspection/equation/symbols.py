@@ -121,13 +121,13 @@ def _leaf_like(step: Step, kind: str, key: int) -> Expr:
 def _is_read(step: Step, key: int, *, whole: bool) -> bool:
     """Whether a parameter is read; ``whole``: not in parts of rows alone."""
     place = ("closed", key)
-    every = [e for line in step.drafts for e in walk(line.right)] + [*step.after, *step.outputs]
     if not whole:
+        every = [e for line in step.drafts for e in walk(line.right)] + [*step.after, *step.outputs]
         return any(e.op == "leaf" and e.data == place for e in every)
-    readers = [e for e in every if e.op != "slice" or e.data[0] != 0]
-    return any(
-        arg.data == place and arg.op == "leaf" for e in readers for arg in (*e.args, e) if e.op != "leaf"
-    ) or any(line.right.data == place and line.right.op == "leaf" for line in step.drafts)
+    right = [line.right for line in step.drafts] + [*step.after, *step.outputs]
+    readers = [e for root in right for e in walk(root) if e.op != "slice" or e.data[0] != 0]
+    direct = [arg for e in readers for arg in e.args] + right
+    return any(e.op == "leaf" and e.data == place for e in direct)
 
 
 def _state_name(step: Step, before: Expr, after: Expr) -> str:
