@@ -1,5 +1,6 @@
 """Show a cell's equation: what its step computes, its symbols and its graph over time; or work an example out."""
 
+import ast
 import inspect
 import json
 import sys
@@ -108,18 +109,25 @@ def _found(choice: str, sizes: Sizes, dtype: str, notation: str | None) -> Equat
     except Exception as error:
         raise InputError(
             f"CELL: {choice}: as a step (x, state) -> (output, state), with x (B, {x.shape[-1]}) and a state "
-            f"(B, {state.shape[-1]}), it failed: {type(error).__name__}: {str(error).splitlines()[0]} Give other sizes "
-            "by --input-size and --hidden-size; where the state is more than one tensor, call "
+            f"(B, {state.shape[-1]}), it failed: {type(error).__name__}: {str(error).splitlines()[0].rstrip('.')}. "
+            "Give other sizes by --input-size and --hidden-size; where the state is more than one tensor, call "
             "unrolled.equations(step, x, state) in Python."
         ) from error
 
 
 def _own_step(choice: str, sizes: Sizes) -> Any:
     """The function of one's own if it is a step; None where it makes a cell, as a class does."""
+    path, _, name = choice.rpartition(":")
+    try:
+        body = ast.parse(Path(path).read_text(encoding="utf-8")).body  # read before it is run, which is done once
+    except (OSError, ValueError, SyntaxError):
+        return None  # said where the cell is made
+    if not any(isinstance(part, ast.FunctionDef) and part.name == name for part in body):
+        return None
     try:
         thing = own_object(choice)
     except UnrolledError:
-        return None  # said where the cell is made
+        return None
     if not inspect.isfunction(thing) or len(inspect.signature(thing).parameters) != 2:
         return None
     try:
@@ -135,7 +143,9 @@ def _page(choice: str, found: Equations) -> str:
     if max(map(len, drawn)) > 80:
         drawn = [line[2:] for line in drawn]
     lines = [found.name, "", *equation_page(found), "", "the same over time", *drawn, ""]
-    hint = f"Read off the trace of the step. How it is run and what that costs: unrolled explain {choice} --stage plan"
+    is_step = not found.name.endswith(")")  # a cell's has its sizes
+    how = "unrolled.explain(step, x, state) in Python" if is_step else f"unrolled explain {choice} --stage plan"
+    hint = f"Read off the trace of the step. How it is run and what that costs: {how}"
     return "\n".join([*lines, *paragraph(hint)])
 
 

@@ -12,7 +12,8 @@ from torch.func import functional_call
 from ..core import InputError, Tree, leaves, map_tree
 from .equation import Equations
 from .equation.evaluating import evaluate
-from .equation.front import Meaning, read_off
+from .equation.front import read_off
+from .equation.printed import Meaning
 
 INPUTS = (1.0, 2.0, 3.0)
 VALUES = {"W_xh": 0.5, "W_hh": 0.3, "b_h": 0.1, "W_hy": 0.4, "b_y": 0.2}

@@ -66,6 +66,7 @@ def _elements(op: str, args: Sequence[Tensor]) -> Tensor:
 
 def product(a: Tensor, b: Tensor) -> Tensor:
     """A matrix product; with a number, that number times the other."""
+    a, b = a.double(), b.double()
     return torch.matmul(a, b) if a.dim() and b.dim() else a * b
 
 

@@ -128,13 +128,17 @@ def matmul(a: Expr, b: Expr) -> Expr:
     """A matrix product: of a matrix and a vector, of a vector (a row) and a matrix, of two matrices or vectors; times
     a number.
     """
+    if (len(a.shape) < 2 and len(b.shape) < 2) and _is_closed(b) and not _is_closed(a):
+        a, b = b, a  # either way round it is one sum of products: a weight stands first
     if not a.shape or not b.shape:
-        if b.op == "leaf" and b.data[0] == "closed" and (a.op != "leaf" or a.data[0] != "closed"):
-            a, b = b, a  # of numbers a trace does not say which way round they were; a weight stands first
         return Expr("matmul", (a, b), a.shape or b.shape)
     if len(a.shape) == 1 and b.op == "permute":  # v W.T is W v
         a, b = b.args[0], a
     return Expr("matmul", (a, b), a.shape[:-1] + b.shape[1:])
+
+
+def _is_closed(a: Expr) -> bool:
+    return a.op == "leaf" and a.data[0] == "closed"
 
 
 def each(a: Expr, b: Expr) -> Expr:

@@ -132,6 +132,10 @@ class _Latex:
     def _flip(self, expr: Expr) -> tuple[int, str]:
         return self.call("flip", [self.inside(expr.args[0], 0), *map(str, expr.data)])
 
+    def _constant(self, expr: Expr) -> tuple[int, str]:
+        flat = r"\left[" + r";\ ".join(f"{value:.6g}" for value in expr.data) + r"\right]"
+        return PART, flat if len(expr.shape) == 1 else self.call("reshape", [flat, *map(str, expr.shape)])[1]
+
     def _draw(self, expr: Expr) -> tuple[int, str]:
         return self.call(expr.data[0], [*map(str, expr.shape)])
 

@@ -24,7 +24,7 @@ def is_moved(expr: Expr) -> bool:
     """Whether an expression is a leaf, or a part or another order of one."""
     while expr.op in ("slice", "spread", "reshape", "permute", "expand"):
         expr = expr.args[0]
-    return expr.op in ("leaf", "number", "iota")
+    return expr.op in ("leaf", "number", "iota", "constant")
 
 
 def draft(

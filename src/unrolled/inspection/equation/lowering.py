@@ -151,7 +151,7 @@ class Lowering:
     def _constant(self, index: int, node: Node) -> Expr:
         if len(node.args) == 1:
             return number(node.args[0])
-        return Expr("leaf", (), squeezed(node.shape), ("constant", index))
+        return Expr("constant", (), squeezed(node.shape), node.args)
 
     def _rand(self, index: int, node: Node) -> Expr:
         return Expr("draw", (), squeezed(self.row_shape(index)), (node.op, index))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..text import INDENT, paragraph, table
-from .front import Equations, Meaning
+from .printed import Equations, Meaning
 
 
 def equation_page(found: Equations) -> list[str]:

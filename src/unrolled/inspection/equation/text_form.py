@@ -118,6 +118,10 @@ class _Text:
     def _iota(self, expr: Expr) -> tuple[int, str]:
         return self.call("range", (), expr.shape or (1,))
 
+    def _constant(self, expr: Expr) -> tuple[int, str]:
+        flat = f"[{'; '.join(map(number_text, expr.data))}]"
+        return PART, flat if len(expr.shape) == 1 else f"reshape({flat}, {', '.join(map(str, expr.shape))})"
+
     def _draw(self, expr: Expr) -> tuple[int, str]:
         return self.call(expr.data[0], (), expr.shape)
 
