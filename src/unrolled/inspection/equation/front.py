@@ -9,6 +9,7 @@ from torch import Tensor
 from ...compiler.build import trace_alone
 from ...compiler.fallback import raise_own_error
 from ...compiler.fingerprint import read
+from ...compiler.locals import Recorder
 from ...compiler.trace import Traced
 from ...core import InputError, Tree, UnrolledError, leaves
 from ..names import reached_names
@@ -19,7 +20,6 @@ from .lines import draft
 from .lowering import Lowering
 from .notations import chosen, inner_values, overrides, weights_on_edges
 from .printed import Equations, Line, Meaning
-from .record import Recorder
 from .rules import fold
 from .symbols import Leaf, Step, Symbol, Symbols, give_symbols, leaf
 from .text_form import text

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ...compiler.locals import PART
 from .expression import Expr, walk
 from .lines import Draft, depends_on_time, replaced
 from .naming import Taken, best, latex_of, of_parameter, of_rows
-from .record import PART
 
 Leaf = tuple[str, Any]  # kind and key: ("x", 0), ("state", 1), ("closed", 2), ("value", 3), ("rows", (2, 0, 5))
 

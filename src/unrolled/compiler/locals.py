@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
-from ...core import Step, Tree, leaves
+from ..core import Step, Tree, leaves
 
 PART = 100
 
@@ -40,7 +41,8 @@ class Recorder:
         before = sys.gettrace()
         sys.settrace(self._entered)
         try:
-            result: Any = self.step(x, state)
+            with _Unwatched():
+                result: Any = self.step(x, state)
         finally:
             sys.settrace(before)
         if not (isinstance(result, tuple) and len(result) == 2):
@@ -83,6 +85,18 @@ class Recorder:
                     self.found.append(Local(full, depth + away, tensor))
 
 
+class _Unwatched(TorchFunctionMode):
+    """Nothing is watched inside a function of PyTorch: that would take most of the time."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        watch = sys.gettrace()
+        sys.settrace(None)
+        try:
+            return func(*args, **(kwargs or {}))
+        finally:
+            sys.settrace(watch)
+
+
 def _tensors(name: str, value: Any) -> list[tuple[str, Tensor, int]]:
     """A variable that is a tensor, or a list or tuple of some, each with how far its name is from the user's."""
     if isinstance(value, Tensor):
@@ -108,8 +122,7 @@ def _by_row(tensor: Tensor, rows: int) -> Tensor:
     return tensor.unsqueeze(0).expand(rows, *tensor.shape)
 
 
-_HERE = Path(__file__).parent
-_OTHERS = tuple(f"{folder}{os.sep}" for folder in (Path(torch.__file__).parent, _HERE, _HERE.parents[1] / "compiler"))
+_OTHERS = tuple(f"{folder}{os.sep}" for folder in (Path(torch.__file__).parent, Path(__file__).parent))
 
 
 def _is_users(frame: FrameType) -> bool:
