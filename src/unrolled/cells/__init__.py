@@ -10,19 +10,31 @@ from .irnn import IRNN
 from .janet import JANET
 from .jordan import Jordan
 from .ligru import LiGRU
+from .lmu import LMU, LMUState
+from .lru import LRU, LRUState
 from .lstm import LSTM, LSTMState
+from .ltc import LTC
 from .mgu import MGU
+from .min_gru import MinGRU
+from .min_lstm import MinLSTM
 from .output_feedback import OutputFeedback
+from .qrnn import QRNN, QRNNState
 from .rnn import RNN
+from .sru import SRU
 from .ugrnn import UGRNN
 
 __all__ = [
     "GRU",
     "IRNN",
     "JANET",
+    "LMU",
+    "LRU",
     "LSTM",
+    "LTC",
     "MGU",
+    "QRNN",
     "RNN",
+    "SRU",
     "UGRNN",
     "AntisymmetricRNN",
     "ClockworkRNN",
@@ -32,7 +44,12 @@ __all__ = [
     "GeneralRNN",
     "IndRNN",
     "Jordan",
+    "LMUState",
+    "LRUState",
     "LSTMState",
     "LiGRU",
+    "MinGRU",
+    "MinLSTM",
     "OutputFeedback",
+    "QRNNState",
 ]
