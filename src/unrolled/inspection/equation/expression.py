@@ -138,6 +138,9 @@ def matmul(a: Expr, b: Expr) -> Expr:
 
 
 def _is_closed(a: Expr) -> bool:
+    """Whether it is a parameter, or a part of one."""
+    while a.op == "slice":
+        a = a.args[0]
     return a.op == "leaf" and a.data[0] == "closed"
 
 

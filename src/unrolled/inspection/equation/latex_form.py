@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from .expression import Expr
-from .text_form import FACTOR, PART, POWER, PRODUCT, REDUCED, SUM, TERM, terms
+from .text_form import FACTOR, PART, POWER, PRODUCT, REDUCED, SUM, TERM, number_text, terms
 
 SIGNS = {"eq": "=", "ne": r"\neq", "lt": "<", "le": r"\leq", "gt": ">", "ge": r"\geq"}
 NAMES = {
@@ -55,6 +55,11 @@ class _Latex:
         value = expr.data[0]
         if value in (float("inf"), float("-inf")):
             return (PART, r"\infty") if value > 0 else (SUM, r"-\infty")
+        above, line, below = number_text(value).partition("/")
+        if line:
+            return PART, rf"\frac{{{above}}}{{{below}}}"
+        if above.startswith("sqrt("):
+            return PART, rf"\sqrt{{{above[5:-1]}}}"
         mantissa, _, exponent = f"{value:.6g}".partition("e")
         found = rf"{mantissa} \times 10^{{{int(exponent)}}}" if exponent else mantissa
         return (PRODUCT if exponent else PART) if value >= 0 else SUM, found

@@ -62,7 +62,9 @@ def draft(
         own = sorted(names.get(expr, ()))
         near = any(depth == 0 for depth, _ in own)
         uses = 0 if _is_term(expr, readers[expr]) else len(readers[expr])
-        if (expr in roots or _worth(uses, size[expr], products[expr], near=near)) and not is_moved(expr):
+        if (
+            expr in roots or _worth(uses, size[expr], products[expr], near=near, is_part=expr.op == "slice")
+        ) and not is_moved(expr):
             key = len(lines)
             called = (wanted[expr],) if expr in wanted else tuple(name for depth, name in own if depth == own[0][0])
             lines.append(Draft(key, expr, right, called))
@@ -94,11 +96,11 @@ def _is_term(expr: Expr, readers: list[Expr]) -> bool:
     return len(readers) == 1 and readers[0].op in sums and expr.op in (*sums, "matmul", "each")
 
 
-def _worth(uses: int, size: int, products: int, *, near: bool) -> bool:
+def _worth(uses: int, size: int, products: int, *, near: bool, is_part: bool) -> bool:
     """Whether a value that is read so often gets a line; ``near``: the step itself has a name for it."""
     if not uses:
         return size > LONG
-    if near and (products >= 2 or size > SHORT):
+    if near and (is_part or products >= 2 or size > SHORT):
         return True
     if uses > 1:
         return size > (SMALL if near else 2 * SMALL)

@@ -128,14 +128,18 @@ def _shaped(column: Tensor, like: Tensor) -> Tensor:
 
 
 def wrapped(line: str) -> str:
-    """A line in as many as it needs, broken before a sign that few parentheses are around."""
+    """A line in as many as it needs, broken before a sign or behind a comma that few parentheses are around."""
     rows = []
     while len(line) > WIDTH:
-        depth, choices = 0, []
+        depth = 0
+        choices: list[tuple[float, int]] = []
         for place, letter in enumerate(line[: WIDTH + 1]):
             depth += (letter in "([") - (letter in ")]")
-            if place > WIDTH // 3 and letter == " " and line[place + 1] in "+-*/":
-                choices.append((depth, -place))
+            if place > WIDTH // 3 and letter == " ":
+                if line[place + 1] in "+-*/":
+                    choices.append((depth, -place))
+                elif line[place - 1] in ",;":
+                    choices.append((depth + 0.5, -place))
         if not choices:
             break
         place = -min(choices)[1]

@@ -32,6 +32,8 @@ def _pushed(a: Expr, axis: int, start: int, stop: int, step: int) -> Expr | None
         return _of_product(a, axis, *where)
     if a.op == "each":
         return _of_each(a, axis, *where)
+    if a.op == "cat":
+        return _of_cat(a, axis, *where)
     if a.op in POINTWISE:
         return _of_elements(a, axis, *where)
     if a.op == "permute":
@@ -66,6 +68,20 @@ def _of_each(a: Expr, axis: int, start: int, stop: int, step: int) -> Expr | Non
         return each(part(left, 0, start, stop, step), part(right, 0, start, stop, step))
     if len(left.shape) == 3 and axis == 1:
         return each(part(left, 1, start, stop, step), right)
+    return None
+
+
+def _of_cat(a: Expr, axis: int, start: int, stop: int, step: int) -> Expr | None:
+    """The one of the values side by side in which the part lies."""
+    if axis != a.data[0] or step != 1:
+        return None
+    first = 0
+    for one in a.args:
+        size = one.shape[axis] if len(one.shape) == len(a.shape) else 1
+        if first <= start and stop <= first + size:
+            whole = (start, stop) == (first, first + size)
+            return one if whole else _pushed(one, axis, start - first, stop - first, 1)
+        first += size
     return None
 
 

@@ -1,6 +1,8 @@
 """An expression as plain text, in the grammar of parsing.py."""
 
+import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 from .expression import Expr
@@ -10,6 +12,7 @@ SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 NAMES = {
     "sigmoid": "σ", "log_sigmoid": "log_σ", "maximum": "max", "minimum": "min", "where": "where",
 }  # fmt: skip
+LONGEST, LARGEST = 10, 4096  # digits of a number that stands as it is; of fractions and roots the numbers
 REDUCED = frozenset({"sum", "prod", "mean", "amax", "amin", "argmax", "argmin"})
 
 Symbols = Callable[[Expr], str]  # the text of a leaf
@@ -57,7 +60,8 @@ class _Text:
         return PART, self.symbols(expr)
 
     def _number(self, expr: Expr) -> tuple[int, str]:
-        return (PART if expr.data[0] >= 0 else SUM), number_text(expr.data[0])
+        found = number_text(expr.data[0])
+        return (SUM if found[0] == "-" else TERM if "/" in found else PART), found
 
     def _add(self, expr: Expr) -> tuple[int, str]:
         result = ""
@@ -140,12 +144,22 @@ class _Text:
 
 
 def number_text(value: float) -> str:
-    """A number as it is, without ``.0``."""
+    """A number as it is, without ``.0``; a fraction or a root that it is exactly, rather than sixteen digits."""
     if isinstance(value, bool):
         return str(int(value))
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+    if isinstance(value, int) or not math.isfinite(value):
+        return repr(value)
+    if value.is_integer() and abs(value) < 1e15:
         return str(int(value))
-    return repr(value)
+    plain = repr(value)
+    if len(plain) > LONGEST:
+        fraction = Fraction(value).limit_denominator(LARGEST)
+        if float(fraction) == value:
+            return f"{fraction.numerator}/{fraction.denominator}"
+        square = round(value * value)
+        if 0 < square <= LARGEST and math.sqrt(square) == value:
+            return f"sqrt({square})"
+    return plain
 
 
 def terms(expr: Expr, sign: int = 1) -> list[tuple[int, Expr]]:
