@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 
 from unrolled import Cell
-from unrolled.cells import GRU, LSTM, RNN, Elman, GeneralRNN, Jordan, OutputFeedback
+from unrolled.cells import GRU, LSTM, RNN, EchoState, Elman, GeneralRNN, Jordan, OutputFeedback
+from unrolled.cells.wrappers import InputNorm, Residual, VariationalDropout, WeightDrop, Zoneout
 
 I = 2  # features of x, unequal to the others  # noqa: E741
 
@@ -29,13 +30,19 @@ def with_dt(steps: int, rows: int) -> object:
 
 
 SMALL: dict[str, Small] = {
+    "EchoState": Small(lambda: EchoState(I, 3, sparsity=0.4, leak_rate=0.3, bias_scaling=0.5)),
     "Elman": Small(lambda: Elman(I, 3, 2, output_nonlinearity="softmax")),
     "GeneralRNN": Small(lambda: GeneralRNN(I, 3, 2, nonlinearity="sin", output_nonlinearity="sigmoid")),
     "GRU": Small(lambda: GRU(I, 3)),
     "GRU, reset before": Small(lambda: GRU(I, 3, reset_after=False)),
     "Jordan": Small(lambda: Jordan(I, 3, 2)),
+    "InputNorm, of RNN": Small(lambda: InputNorm(RNN(I, 3))),
     "LSTM": Small(lambda: LSTM(I, 3)),
     "OutputFeedback": Small(lambda: OutputFeedback(I, 3)),
     "RNN": Small(lambda: RNN(I, 3)),
+    "Residual, of Zoneout of GRU": Small(lambda: Residual(Zoneout(GRU(I, I), 0.3)).eval()),
+    "VariationalDropout, of LSTM": Small(lambda: VariationalDropout(LSTM(I, 3), input=0.5, output=0.5).eval()),
+    "WeightDrop, of Elman": Small(lambda: WeightDrop(Elman(I, 3, 2), 0.5).eval()),
+    "Zoneout, of LSTM": Small(lambda: Zoneout(LSTM(I, 3), (0.2, 0.6)).eval()),
 }
 """By the name of the class, with what is optional after a comma."""

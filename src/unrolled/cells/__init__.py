@@ -1,5 +1,7 @@
 """The recurrent cells of the literature, one equation a file."""
 
+from . import wrappers
+from .echo_state import EchoState
 from .elman import Elman
 from .general import GeneralRNN
 from .gru import GRU, GRUState
@@ -12,10 +14,12 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "EchoState",
     "Elman",
     "GRUState",
     "GeneralRNN",
     "Jordan",
     "LSTMState",
     "OutputFeedback",
+    "wrappers",
 ]
