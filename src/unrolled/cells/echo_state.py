@@ -1,6 +1,7 @@
 """The leaky-integrator echo state network's reservoir: recurrent weights that are drawn once and never learned."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -75,11 +76,11 @@ class EchoState(Cell):
         check_sizes(input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.sigma = named(nonlinearity)
-        self.spectral_radius = _number(spectral_radius, "spectral_radius", spectral_radius >= 0, "0 or more")
-        self.sparsity = _number(sparsity, "sparsity", 0 <= sparsity < 1, "at least 0 and below 1")
-        self.leak_rate = _number(leak_rate, "leak_rate", 0 < leak_rate <= 1, "above 0 and at most 1")
-        self.input_scaling = _number(input_scaling, "input_scaling", input_scaling >= 0, "0 or more")
-        self.bias_scaling = _number(bias_scaling, "bias_scaling", bias_scaling >= 0, "0 or more")
+        self.spectral_radius = _number(spectral_radius, "spectral_radius", lambda v: v >= 0, "0 or more")
+        self.sparsity = _number(sparsity, "sparsity", lambda v: 0 <= v < 1, "at least 0 and below 1")
+        self.leak_rate = _number(leak_rate, "leak_rate", lambda v: 0 < v <= 1, "above 0 and at most 1")
+        self.input_scaling = _number(input_scaling, "input_scaling", lambda v: v >= 0, "0 or more")
+        self.bias_scaling = _number(bias_scaling, "bias_scaling", lambda v: v >= 0, "0 or more")
         self.register_buffer("weight_ih", torch.empty(hidden_size, input_size))
         self.register_buffer("weight_hh", torch.empty(hidden_size, hidden_size))
         self.register_buffer("bias_h", torch.empty(hidden_size))
@@ -107,11 +108,14 @@ def _recurrent(size: int, sparsity: float, spectral_radius: float) -> Tensor:
     drawn = torch.zeros(size, size, dtype=torch.float64, device="cpu").scatter(-1, places, values)
     radius = float(torch.linalg.eigvals(drawn).abs().max())
     if not radius:  # every cycle has an entry that was drawn as exactly 0
-        raise InputError("spectral_radius: the W that was drawn is nilpotent. Draw again: cell.reset_parameters().")
+        raise InputError(
+            "spectral_radius: the W that was drawn is nilpotent, all eigenvalues are 0. Draw again, with another seed."
+        )
     return drawn * (spectral_radius / radius)
 
 
-def _number(value: float, name: str, fits: bool, expected: str) -> float:
-    if isinstance(value, bool) or not fits or not math.isfinite(value):
+def _number(value: float, name: str, fits: Callable[[float], bool], expected: str) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or not fits(value):
         raise InputError(f"{name}: expected a number, {expected}, got {value!r}.")
     return float(value)

@@ -99,9 +99,7 @@ def _features_out(cell: Any, input_size: Any) -> int:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             output, _ = cell.step(like.new_zeros(1, input_size), cell.initial_state(1))
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"output_size: expected the features of the output, since a step over zeros fails: {error}"
-        ) from error
+        raise InputError(f"output_size: expected a size, since a step over zeros does not tell it: {error}") from error
     finally:
         for module, training in modes.items():
             module.training = training
