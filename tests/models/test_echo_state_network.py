@@ -291,44 +291,40 @@ def mackey_glass(steps, tau=17, fine=10):
     return torch.tensor(values[-steps * fine :: fine], dtype=torch.float64)[:, None, None]
 
 
+@torch.no_grad()
 def test_mackey_glass():
-    """One step ahead, and 84 steps on its own. Jaeger and Haas 2004 report NRMSE_84 = 10^-4.2 with 1000 units and
-    3000 steps, at the same delay of 17; this is a small network.
+    """One step ahead, and 84 steps on its own. Jaeger and Haas 2004 report NRMSE_84 = 10^-4.2 with 1000 units and 3000
+    steps, at the same delay of 17. This is a network of 300 units; of some seeds the worst had 2e-4 and 5e-3.
     """
-    torch.set_num_threads(1)
     series = torch.tanh(mackey_glass(3500) - 1)  # as there
     model = EchoStateNetwork(
         1, 300, 1, spectral_radius=0.8, leak_rate=0.7, bias_scaling=0.2, washout=100, ridge=1e-9
     ).double()
     model.fit(series[:2000], series[1:2001])
-    spread = series.std()
     outputs, _ = model(series[:-1])
-    one = (outputs[2000:] - series[2001:]).square().mean().sqrt() / spread
-    assert one < 1e-4
-    errors = []
-    for begin in range(2000, 3400, 100):
-        ahead, _ = model.generate(84, series[begin - 300 : begin + 1])
-        errors.append(ahead[83] - series[begin + 84])
-    far = torch.stack(errors).square().mean().sqrt() / spread
-    print(float(one), float(far))
-    assert far < 0.05
+    one = (outputs[2000:] - series[2001:]).square().mean().sqrt() / series.std()
+    assert one < 5e-4
+    begins = torch.arange(2000, 3400, 50)
+    ahead, _ = model.generate(84, torch.cat([series[begin - 300 : begin + 1] for begin in begins], 1))
+    far = (ahead[83, :, 0] - series[begins + 84, 0, 0]).square().mean().sqrt() / series.std()
+    assert far < 1e-2
 
 
+@torch.no_grad()
 def test_narma():
-    """Of order 10: y depends on products of ten steps. A prediction of the mean has NRMSE 1, linear shift registers
-    about 0.4; echo state networks of this size are reported at 0.1 to 0.4.
-    """
-    torch.set_num_threads(1)
+    """Of order 10: y depends on products of ten steps. The mean has NRMSE 1, a linear memory about 0.4."""
     steps, u = 3000, 0.5 * torch.rand(3000, dtype=torch.float64)
     y = [0.0] * 10
     for t in range(9, steps - 1):
         y.append(0.3 * y[t] + 0.05 * y[t] * sum(y[t - 9 : t + 1]) + 1.5 * float(u[t - 9] * u[t]) + 0.1)
     x, y = u[:, None, None], torch.tensor(y, dtype=torch.float64)[:, None, None]
-    model = EchoStateNetwork(
-        1, 200, 1, spectral_radius=0.9, input_scaling=0.3, bias_scaling=0.3, washout=100, ridge=1e-8
-    ).double()
-    model.fit(x[:2000], y[:2000])
-    outputs, _ = model(x)
-    error = (outputs[2000:] - y[2000:]).square().mean().sqrt() / y[2000:].std()
-    print(float(error))
-    assert error < 0.4
+    errors = []
+    for nonlinearity in ("tanh", "identity"):
+        torch.manual_seed(1)
+        model = EchoStateNetwork(
+            1, 200, 1, input_scaling=0.3, bias_scaling=0.6, washout=100, ridge=1e-8, nonlinearity=nonlinearity
+        ).double()
+        model.fit(x[:2000], y[:2000])
+        outputs, _ = model(x)
+        errors.append(float((outputs[2000:] - y[2000:]).square().mean().sqrt() / y[2000:].std()))
+    assert errors[0] < 0.3 < errors[1] < 0.5
