@@ -1,0 +1,83 @@
+"""One line in words for a layer: what its figures mean, and what helps."""
+
+import math
+
+from .facts import LayerMemory
+
+GROWS = 10.0  # times over all lags, from which a gradient counts as exploding
+STUCK = 0.8  # share of a gate's values at its ends that is worth a word
+DEAD = 0.2  # share of relu units that are never anything but 0
+
+
+def verdict(layer: LayerMemory) -> str:
+    """What the gradient does, in a word or two."""
+    state = layer.state
+    if state.not_finite is not None:
+        return "not finite"
+    if state.nothing:
+        return "no gradient"
+    if state.change is not None and state.change > GROWS:
+        return "explodes"
+    return "remembers" if state.memory is None else "forgets"
+
+
+def advice(layer: LayerMemory) -> list[str]:
+    """Sentences, the most important first."""
+    found = [_of_gradient(layer)]
+    for gate in layer.gates:
+        if gate.dead is not None and gate.dead > DEAD:
+            found.append(
+                f"{100 * gate.dead:.0f} % of the units of {gate.name} are never above 0 and learn nothing here: lower "
+                "the learning rate, or begin with smaller weights."
+            )
+        elif gate.dead is None and gate.stuck > STUCK:
+            found.append(
+                f"{100 * gate.stuck:.0f} % of the values of {gate.function} {gate.name} are at its flat ends, where it "
+                "hardly passes on a gradient: begin with smaller weights, or scale the input to about 1."
+            )
+    return found
+
+
+def _of_gradient(layer: LayerMemory) -> str:
+    state, last = layer.state, len(layer.state.mean) - 1
+    said = verdict(layer)
+    if said == "not finite":
+        where = "at the last step already" if state.not_finite == 0 else f"from {steps(state.not_finite)} back on"
+        return f"The gradient is NaN or infinite {where}: lower the learning rate or the weights' scale, or use float32."
+    if said == "no gradient":
+        return "No gradient of this loss reaches the layer: it does not depend on it, or a unit on the way is at 0."
+    if said == "explodes":
+        times = _many(state.change or 0.0)
+        return (
+            f"Explodes: over {steps(last)} the gradient grows {times} times. Clip its norm in training, and begin with "
+            "smaller recurrent weights."
+        )
+    if said == "forgets":
+        return (
+            f"Forgets within {steps(state.memory)}: a loss at the end teaches next to nothing about what was before. "
+            "For more: gates, a forget gate that begins open (bias 1 or more), or an orthogonal recurrent matrix."
+        )
+    left = state.mean[-1] / next(value for value in state.mean if value > 0)
+    return f"Remembers all {steps(last)}: {100 * left:.3g} % of the gradient is left. Longer sequences show its limit."
+
+
+def of_exponent(value: float, spread: float) -> str:
+    """A Lyapunov exponent in words."""
+    if math.isnan(value):
+        return "not finite"
+    if value == -math.inf:
+        return "-inf: one step forgets everything"
+    shown = f"{value:+.3f} a step (+- {spread:.3f} over rows)"
+    if abs(value) < max(0.005, spread / 2):
+        return f"{shown}: differences stay as they are"
+    turned = math.log(2) / abs(value)
+    return f"{shown}: differences {'halve' if value < 0 else 'double'} every {turned:.3g} steps"
+
+
+def steps(count: int | None) -> str:
+    """``1 step``, ``12 steps``."""
+    return f"{count} step" + "s" * (count != 1)
+
+
+def _many(times: float) -> str:
+    return f"{times:,.0f}" if times < 1e6 else f"{times:.0e}"
