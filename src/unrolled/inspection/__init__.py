@@ -1,4 +1,4 @@
-"""Looking at a cell or a model: what its step is to the compiler, how it is run, the C, and how far its memory reaches."""
+"""Looking at a cell: what its step is to the compiler, how it runs, the C; and at how far a model's memory reaches."""
 
 from .diagnose import Diagnosis, diagnose
 from .explain import Explanation, explain

@@ -5,17 +5,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from ..core import Cell, InputError, InputTypeError, Tree, at_least_1
 from ..layers import Recurrent
-from .memory.decay import by_lag, decay_of, norms
 from .memory.facts import LayerMemory, plain
 from .memory.loss import last_and_first
-from .memory.lyapunov import exponents as exponents_of
+from .memory.measure import gradients_of, layer_of
 from .memory.page import page
 from .memory.watch import Trajectory, watch
 
@@ -103,7 +102,7 @@ def diagnose(
     Example:
         >>> from unrolled.cells import Elman
         >>> cell = Elman(3, 5)
-        >>> _ = torch.nn.init.orthogonal_(cell.weight_hh).mul_(0.5)
+        >>> _ = torch.nn.init.orthogonal_(cell.weight_hh, gain=0.5)
         >>> found = diagnose(cell, 0.01 * torch.randn(50, 4, 3)).layers[0]
         >>> found.state.memory, found.exponents[0] < -0.69  # at most half a step; log 0.5 is -0.693
         (7, True)
@@ -111,7 +110,7 @@ def diagnose(
     module = _module(model, state)
     count = at_least_1(exponents, "exponents")
     with _as_it_was(module, x):
-        call, options = _call(module, x, lengths=lengths, state=state, steps=steps)
+        call = _call(module, x, lengths=lengths, state=state, steps=steps)
         result, found = watch(module, call)
         _check(found, module)
         if loss is None:
@@ -120,9 +119,8 @@ def diagnose(
         else:
             value = _scalar(loss(result))
             at_ends = value, value
-        layers = tuple(
-            _layer(seen, gradients, count) for seen, gradients in zip(found, _gradients(found, at_ends), strict=True)
-        )
+        gradients = gradients_of(found, at_ends)
+        layers = tuple(layer_of(seen, of_it, count) for seen, of_it in zip(found, gradients, strict=True))
     said = "a fixed projection of each row's last output" if loss is None else "the given one"
     return Diagnosis(_name_of(model), said, layers)
 
@@ -135,7 +133,9 @@ def _module(model: Any, state: Tree | None) -> nn.Module:
         if state is None:
             raise InputError("state: expected a state (B, ...) with a step function, got None.")
         return Recurrent(_Function(model))
-    model = getattr(model, "_orig_mod", model)  # of torch.compile, whose code has no layers to look into
+    model = cast(
+        nn.Module, getattr(model, "_orig_mod", model)
+    )  # of torch.compile, whose code has no layers to look into
     own = all(callable(getattr(model, name, None)) for name in ("step", "initial_state"))
     if isinstance(model, Cell) or (own and not any(isinstance(part, Recurrent) for part in model.modules())):
         return Recurrent(model)
@@ -147,14 +147,14 @@ class _Function(nn.Module):
 
     def __init__(self, step: Callable[..., Any]):
         super().__init__()
-        self.step = step
+        self.step, self.name = step, _name_of(step)
 
     def initial_state(self, batch_size: int) -> Tree:
         """None of its own: a state is always given."""
         raise InputError("state: expected a state (B, ...) with a step function, got None.")
 
 
-def _call(module: nn.Module, x: Any, **given: Any) -> tuple[Callable[[], Any], dict[str, Any]]:
+def _call(module: nn.Module, x: Any, **given: Any) -> Callable[[], Any]:
     """The model's call, with those of the options that are given."""
     options = {name: value for name, value in given.items() if value is not None}
     parameters = inspect.signature(module.forward).parameters
@@ -168,7 +168,7 @@ def _call(module: nn.Module, x: Any, **given: Any) -> tuple[Callable[[], Any], d
     named = {names[name]: value for name, value in options.items()}
     if isinstance(x, Tensor) and x.is_inference():
         x = x.clone()
-    return (lambda: module(x, **named)), named
+    return lambda: module(x, **named)
 
 
 @contextmanager
@@ -190,8 +190,8 @@ def _check(found: Sequence[Trajectory], module: nn.Module) -> None:
     if not found:
         raise InputError(
             f"model: expected recurrent layers that run over a sequence with a state of floats, found none in "
-            f"{type(module).__name__}. torch's own become ours by unrolled.convert(model); a GPU runs those as torch's, "
-            "so move the model to the CPU."
+            f"{type(module).__name__}. torch's own become ours by unrolled.convert(model); a GPU runs those "
+            "as torch's, so move the model to the CPU."
         )
     if not max(seen.rows for seen in found):
         raise InputError("x: expected at least one row, got B = 0.")
@@ -207,76 +207,6 @@ def _scalar(value: Any) -> Tensor:
     if not value.requires_grad:
         raise InputError("loss: expected a function of what the model returns, got what does not depend on it.")
     return value.sum()
-
-
-@dataclass(frozen=True)
-class _Gradients:
-    """Of a layer: of each float tensor of its state one a step, and of its inputs."""
-
-    parts: list[list[Tensor | None]]
-    x: list[Tensor | None]
-
-
-def _gradients(found: Sequence[Trajectory], at_ends: tuple[Tensor, Tensor]) -> list[_Gradients]:
-    """Of each layer, by the loss that is at its last step in the order of processing."""
-    gradients: dict[int, Tensor] = {}
-    for reverse in (False, True):
-        value = at_ends[reverse]
-        group = [seen for seen in found if seen.reverse == reverse]
-        wanted = [leaf for seen in group for leaf in [*(leaf for step in seen.after for leaf in step), *seen.x]]
-        wanted = list({id(leaf): leaf for leaf in wanted if leaf.requires_grad}.values())
-        if not wanted or not value.requires_grad:
-            continue
-        computed = torch.autograd.grad(value, wanted, retain_graph=True, allow_unused=True)
-        pairs = zip(wanted, computed, strict=True)
-        gradients |= {id(leaf): gradient for leaf, gradient in pairs if gradient is not None}
-    return [
-        _Gradients(
-            [[gradients.get(id(step[part])) for step in seen.after] for part in range(len(seen.names))],
-            [gradients.get(id(leaf)) for leaf in seen.x],
-        )
-        for seen in found
-    ]
-
-
-def _layer(seen: Trajectory, gradients: _Gradients, count: int) -> LayerMemory:
-    assert seen.valid is not None
-    shape = seen.steps, seen.rows
-    lags = seen.lags
-    parts = [by_lag(norms(part, shape), lags, seen.valid) for part in gradients.parts]
-    whole = _together(parts)
-    read = [_in_order(gradient, seen) for gradient in gradients.x]
-    of_input = decay_of("input", _together([by_lag(norms(g, shape), lags, seen.valid) for g in read])) if read else None
-    named = tuple(decay_of(name, part) for name, part in zip(seen.names, parts, strict=True))
-    of_rows = exponents_of(seen, count)
-    order = of_rows.mean(0).argsort(descending=True)
-    return LayerMemory(
-        seen.name,
-        type(seen.cell).__name__ if not isinstance(seen.cell, _Function) else _name_of(seen.cell.step),
-        seen.steps,
-        seen.rows,
-        seen.reverse,
-        decay_of("state", whole),
-        named if len(named) > 1 else (),
-        of_input,
-        tuple(of_rows.mean(0)[order].tolist()),
-        tuple(of_rows.std(0, correction=0)[order].tolist()),
-        seen.gates.found(seen.valid),
-    )
-
-
-def _together(parts: Sequence[Tensor]) -> Tensor:
-    """The norm over all parts; -1 where there is no such lag."""
-    whole = torch.stack(list(parts)).square().sum(0).sqrt()
-    return torch.where(parts[0] == -1, parts[0], whole)
-
-
-def _in_order(gradient: Tensor | None, seen: Trajectory) -> list[Tensor | None]:
-    """The gradient of a layer's input, one a step in the order of processing."""
-    if gradient is None:
-        return [None] * seen.steps
-    by_step = list((gradient.transpose(0, 1) if seen.batch_first else gradient).unbind(0))
-    return list(reversed(by_step)) if seen.reverse else by_step  # type: ignore[return-value]
 
 
 def _name_of(model: Any) -> str:

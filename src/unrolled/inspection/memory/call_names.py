@@ -90,5 +90,7 @@ def _target(statement: ast.stmt, call: ast.Call) -> str:
 
 
 def _short(node: ast.expr) -> str:
+    if isinstance(node, ast.Call) and node.args and not isinstance(node.args[0], ast.Call):
+        node = ast.Call(node.func, node.args[:1], [])  # what it is given besides says little
     text = ast.unparse(node).removeprefix("self.")
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 2]}.."

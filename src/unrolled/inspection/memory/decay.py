@@ -30,7 +30,9 @@ def by_lag(values: Tensor, lags: Tensor, valid: Tensor) -> Tensor:
 
 def decay_of(name: str, values: Tensor) -> Decay:
     """What the norms (K, B) of a gradient come to, which are -1 where there is none."""
-    mean, lower, upper, rows = [], [], [], []
+    mean, rows = [], []
+    lower: list[float] = []
+    upper: list[float] = []
     not_finite = None
     for lag, row in enumerate(values):
         finite = row[torch.isfinite(row) & (row >= 0)]

@@ -53,6 +53,7 @@ class Gates(TorchDispatchMode):
         operation = func.overloadpacket.__name__.removesuffix("_")
         if operation in ENDS:
             function = ENDS[operation][0]
+            values: Tensor
             values = _from_minus_1_to_1(out, args) if operation == "hardtanh" else out
             values = out[0].exp() if operation == "log_sigmoid_forward" else values.clone()
             place = _place()
@@ -89,10 +90,10 @@ def _gate(site: _Site, name: str, valid: Tensor) -> Gate | None:
     return Gate(name, site.function, site.place.line_name, float(low_share), high_share, float(values.mean()), dead)
 
 
-def _from_minus_1_to_1(out: Tensor, args: Any) -> Tensor:
+def _from_minus_1_to_1(out: Tensor, args: Any) -> Any:
     """A hardtanh of any range in the range of tanh."""
     low, high = (*args[1:3], -1.0, 1.0)[:2] if len(args) != 2 else (args[1], 1.0)
-    return (2 * out - (low + high)) / (high - low)
+    return 2 * (out - low) / (high - low) - 1
 
 
 def _place() -> Place:

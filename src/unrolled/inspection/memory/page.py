@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..text import INDENT, WIDTH, paragraph, shortened, table
-from .advice import advice, of_exponent, steps
+from .advice import advice, figure, help_for, of_exponent, steps
 from .facts import Decay, Gate, LayerMemory
 
 _NAME = 22  # columns of a gate's name
@@ -24,6 +24,8 @@ def page(name: str, loss: str, layers: Sequence[LayerMemory]) -> str:
     )
     for layer in layers:
         lines += ["", *_layer(layer)]
+    for text in help_for(layers):
+        lines += ["", *paragraph(text)]
     return "\n".join(lines)
 
 
@@ -64,8 +66,10 @@ def _decay(decay: Decay, lags: Sequence[int]) -> list[str]:
     if decay.nothing:
         return [decay.name, *shown, "", "", ""]
     rate = "" if decay.rate is None else f"x {_factor(decay.rate)}"
-    half = "grows" if decay.doubling is not None else "" if decay.half_life is None else f"{decay.half_life:.3g}"
-    memory = f"> {len(decay.mean) - 1}" if decay.memory is None and decay.not_finite is None else str(decay.memory or "")
+    half = "grows" if decay.doubling is not None else "" if decay.half_life is None else figure(decay.half_life)
+    memory = (
+        f"> {len(decay.mean) - 1}" if decay.memory is None and decay.not_finite is None else str(decay.memory or "")
+    )
     return [decay.name, *shown, rate, half, memory]
 
 

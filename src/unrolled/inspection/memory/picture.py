@@ -48,7 +48,9 @@ def _gradients(axes: Any, layers: Sequence[LayerMemory]) -> None:
         color = f"C{place % 10}"
         decays = layer.parts or (layer.state,)
         for style, decay in zip(_STYLES * len(decays), decays, strict=False):
-            label = " ".join(part for part in (layer.name, decay.name if layer.parts or not layer.name else "") if part)
+            shown = decay.name if layer.parts or not layer.name else ""
+            way = "(backwards)" if layer.reverse else ""
+            label = " ".join(part for part in (layer.name, shown, way) if part)
             _line(axes, decay, color, style, _plain(label))
             if decay is decays[0]:
                 axes.fill_between(

@@ -77,7 +77,7 @@ def watch(model: nn.Module, call: Callable[[], Any]) -> tuple[Any, list[Trajecto
         return _run(usual, layer, x, state, options, seen, found)
 
     with _ONE_AT_A_TIME, _running(names) as running:
-        Recurrent.forward = forward  # type: ignore[method-assign]
+        Recurrent.forward = forward  # type: ignore[method-assign, assignment]
         try:
             return call(), found
         finally:
