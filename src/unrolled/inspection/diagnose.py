@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -101,11 +101,11 @@ def diagnose(
 
     Example:
         >>> from unrolled.cells import Elman
-        >>> cell = Elman(3, 5)
-        >>> _ = torch.nn.init.orthogonal_(cell.weight_hh, gain=0.5)
+        >>> cell = Elman(3, 5, bias=False)
+        >>> _ = torch.nn.init.orthogonal_(cell.weight_hh, gain=0.5)  # half of the gradient is left at each step
         >>> found = diagnose(cell, 0.01 * torch.randn(50, 4, 3)).layers[0]
-        >>> found.state.memory, found.exponents[0] < -0.69  # at most half a step; log 0.5 is -0.693
-        (7, True)
+        >>> f"{found.state.rate:.2f} {found.state.half_life:.1f} {found.state.memory} {found.exponents[0]:.2f}"
+        '0.50 1.0 7 -0.69'
     """
     module = _module(model, state)
     count = at_least_1(exponents, "exponents")
@@ -133,13 +133,11 @@ def _module(model: Any, state: Tree | None) -> nn.Module:
         if state is None:
             raise InputError("state: expected a state (B, ...) with a step function, got None.")
         return Recurrent(_Function(model))
-    model = cast(
-        nn.Module, getattr(model, "_orig_mod", model)
-    )  # of torch.compile, whose code has no layers to look into
-    own = all(callable(getattr(model, name, None)) for name in ("step", "initial_state"))
-    if isinstance(model, Cell) or (own and not any(isinstance(part, Recurrent) for part in model.modules())):
-        return Recurrent(model)
-    return model
+    module: nn.Module = getattr(model, "_orig_mod", model)  # compiled by torch.compile it has no layers to look into
+    own = all(callable(getattr(module, name, None)) for name in ("step", "initial_state"))
+    if isinstance(module, Cell) or (own and not any(isinstance(part, Recurrent) for part in module.modules())):
+        return Recurrent(module)
+    return module
 
 
 class _Function(nn.Module):
