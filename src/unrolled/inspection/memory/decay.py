@@ -16,8 +16,15 @@ def norms(gradients: Sequence[Tensor | None], shape: tuple[int, int]) -> Tensor:
     found = torch.zeros(shape, dtype=torch.float64)
     for step, gradient in enumerate(gradients):
         if gradient is not None:
-            found[step] = torch.linalg.vector_norm(gradient.detach().cpu().double().flatten(1), dim=1)
+            found[step] = norm(gradient.detach().cpu().double().flatten(1))
     return found
+
+
+def norm(rows: Tensor) -> Tensor:
+    """The norm of each row (B, n), of numbers too whose squares are out of range."""
+    largest = rows.abs().amax(1)
+    scale = torch.where((largest > 0) & torch.isfinite(largest), largest, 1.0)
+    return scale * torch.linalg.vector_norm(rows / scale.unsqueeze(1), dim=1)
 
 
 def by_lag(values: Tensor, lags: Tensor, valid: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .decay import by_lag, decay_of, norms
+from .decay import by_lag, decay_of, norm, norms
 from .facts import LayerMemory
 from .lyapunov import exponents
 from .watch import Trajectory
@@ -71,7 +71,7 @@ def layer_of(seen: Trajectory, gradients: Gradients, count: int) -> LayerMemory:
 
 def _together(parts: Sequence[Tensor]) -> Tensor:
     """The norm over all parts; -1 where there is no such lag."""
-    whole = torch.stack(list(parts)).square().sum(0).sqrt()
+    whole = norm(torch.stack(list(parts), -1).flatten(0, 1)).view_as(parts[0])
     return torch.where(parts[0] == -1, parts[0], whole)
 
 
