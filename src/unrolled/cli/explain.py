@@ -77,6 +77,12 @@ def show(
     return 0
 
 
+def made_for(choice: str, sizes: Sizes) -> tuple[Any, int | None]:
+    """As :func:`_made`, what is wrong with the choice said of the argument."""
+    with _for_the_argument():
+        return _made(choice, sizes)
+
+
 def _made(choice: str, sizes: Sizes) -> tuple[Any, int | None]:
     """The cell, made with the sizes that its class takes, and the features of its input."""
     features, hidden_size = sizes.input_size or SIZE, sizes.hidden_size or SIZE

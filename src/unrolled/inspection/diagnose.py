@@ -145,7 +145,7 @@ class _Function(nn.Module):
 
     def __init__(self, step: Callable[..., Any]):
         super().__init__()
-        self.step, self.name = step, _name_of(step)
+        self.step, self.function_name = step, _name_of(step)
 
     def initial_state(self, batch_size: int) -> Tree:
         """None of its own: a state is always given."""

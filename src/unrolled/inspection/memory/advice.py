@@ -74,7 +74,7 @@ def _of_gradient(layer: LayerMemory) -> str:
     if said == "forgets":
         return f"Forgets within {steps(state.memory)}: a loss at the end hardly teaches it what was before that."
     left = state.mean[-1] / next(value for value in state.mean if value > 0)
-    return f"Remembers all {steps(last)}: {100 * left:.3g} % of the gradient is left. Only longer ones show its limit."
+    return f"Remembers all {steps(last)}: {_percent(left)} of the gradient is left. Only longer ones show its limit."
 
 
 def of_exponent(value: float, spread: float) -> str:
@@ -98,6 +98,10 @@ def steps(count: int | None) -> str:
 def figure(value: float) -> str:
     """A number of steps: ``1.5``, ``120``."""
     return f"{value:.1f}" if value < 100 else f"{value:,.0f}" if value < 1e6 else f"{value:.0e}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.095 else f"{100 * share:.1f} %"
 
 
 def _many(times: float) -> str:

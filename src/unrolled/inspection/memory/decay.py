@@ -12,11 +12,14 @@ LITTLE = 0.01  # of the first norm: what is left when something counts as forgot
 
 
 def norms(gradients: Sequence[Tensor | None], shape: tuple[int, int]) -> Tensor:
-    """The norm of each row of gradients (B, ...), one a step: (T, B), in float64."""
+    """The norm of each row of gradients (B, ...), one a step: (T, B), in float64; 0 where the dtype of the gradients has
+    too few digits left to say how small it is.
+    """
     found = torch.zeros(shape, dtype=torch.float64)
     for step, gradient in enumerate(gradients):
         if gradient is not None:
-            found[step] = norm(gradient.detach().cpu().double().flatten(1))
+            of_rows = norm(gradient.detach().cpu().double().flatten(1))
+            found[step] = torch.where(of_rows < torch.finfo(gradient.dtype).tiny, 0.0, of_rows)
     return found
 
 
@@ -24,7 +27,8 @@ def norm(rows: Tensor) -> Tensor:
     """The norm of each row (B, n), of numbers too whose squares are out of range."""
     largest = rows.abs().amax(1)
     scale = torch.where((largest > 0) & torch.isfinite(largest), largest, 1.0)
-    return scale * torch.linalg.vector_norm(rows / scale.unsqueeze(1), dim=1)
+    scaled: Tensor = scale * torch.linalg.vector_norm(rows / scale.unsqueeze(1), dim=1)
+    return scaled
 
 
 def by_lag(values: Tensor, lags: Tensor, valid: Tensor) -> Tensor:
@@ -37,7 +41,7 @@ def by_lag(values: Tensor, lags: Tensor, valid: Tensor) -> Tensor:
 
 def decay_of(name: str, values: Tensor) -> Decay:
     """What the norms (K, B) of a gradient come to, which are -1 where there is none."""
-    mean, rows = [], []
+    mean, rows, whole = [], [], []
     lower: list[float] = []
     upper: list[float] = []
     not_finite = None
@@ -46,6 +50,7 @@ def decay_of(name: str, values: Tensor) -> Decay:
         if not_finite is None and not torch.isfinite(row).all():
             not_finite = lag
         some = finite[finite > 0]
+        whole.append(len(some) == len(finite))
         mean.append(float(some.log().mean().exp()) if len(some) else 0.0)
         of_rows = finite if len(finite) else torch.zeros(1, dtype=torch.float64)
         for quarter, quartiles in ((0.25, lower), (0.75, upper)):
@@ -57,16 +62,19 @@ def decay_of(name: str, values: Tensor) -> Decay:
         tuple(lower),
         tuple(upper),
         tuple(rows),
-        _rate(mean),
+        _rate(mean, whole) or _rate(mean, [True] * len(mean)),
         _memory(mean, LITTLE, not_finite),
         _memory(mean, 1 / math.e, not_finite),
         not_finite,
     )
 
 
-def _rate(mean: Sequence[float]) -> float | None:
-    """The factor of one step back: the exponential of the slope of the logarithms, by least squares."""
-    points = [(float(lag), math.log(value)) for lag, value in enumerate(mean) if value > 0]
+def _rate(mean: Sequence[float], usable: Sequence[bool]) -> float | None:
+    """The factor of one step back: the exponential of the slope of the logarithms over usable lags, by least squares.
+
+    Where the gradient of some rows is too small for a number, the mean of the others says too much.
+    """
+    points = [(float(lag), math.log(value)) for lag, value in enumerate(mean) if value > 0 and usable[lag]]
     if len(points) < 2:
         return None
     centre = sum(lag for lag, _ in points) / len(points)

@@ -56,7 +56,7 @@ def layer_of(seen: Trajectory, gradients: Gradients, count: int) -> LayerMemory:
     order = of_rows.mean(0).argsort(descending=True)
     return LayerMemory(
         seen.name,
-        getattr(seen.cell, "name", None) or type(seen.cell).__name__,
+        getattr(seen.cell, "function_name", None) or type(seen.cell).__name__,
         seen.steps,
         seen.rows,
         seen.reverse,
