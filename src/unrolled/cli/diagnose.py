@@ -12,8 +12,8 @@ from ..inspection.text import paragraph
 from ..tasks.cells import is_own
 from ..tasks.looking import batch_of_run
 from ..tasks.pictures import check_picture, save_picture
-from .explain import DTYPES, Sizes, cell_names, made_for
 from ..training.progress import printable
+from .explain import DTYPES, Sizes, cell_names, made_for
 
 
 @dataclass(frozen=True)

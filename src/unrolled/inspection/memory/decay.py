@@ -12,8 +12,8 @@ LITTLE = 0.01  # of the first norm: what is left when something counts as forgot
 
 
 def norms(gradients: Sequence[Tensor | None], shape: tuple[int, int]) -> Tensor:
-    """The norm of each row of gradients (B, ...), one a step: (T, B), in float64; 0 where the dtype of the gradients has
-    too few digits left to say how small it is.
+    """The norm of each row of gradients (B, ...), one a step: (T, B), in float64; 0 where it is below what the
+    gradients' own dtype can tell.
     """
     found = torch.zeros(shape, dtype=torch.float64)
     for step, gradient in enumerate(gradients):
