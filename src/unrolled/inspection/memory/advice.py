@@ -47,8 +47,8 @@ def advice(layer: LayerMemory) -> list[str]:
             )
         elif gate.dead is None and gate.stuck > STUCK:
             found.append(
-                f"{100 * gate.stuck:.0f} % of the values of {gate.function} {gate.name} are at its flat ends, where it "
-                "hardly passes on a gradient: begin with smaller weights, or scale the input to about 1."
+                f"{100 * gate.stuck:.0f} % of the values of {gate.function} {gate.name} are at its flat ends: a switch "
+                "that hardly learns any more. Where that is not wanted: smaller weights, or an input scaled to about 1."
             )
     return found
 
