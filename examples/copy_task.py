@@ -48,11 +48,8 @@ def make(name, hidden_size):
         return Copier(cells.Elman(KINDS + 2, hidden_size))
     if name == "GRU":
         return Copier(cells.GRU(KINDS + 2, hidden_size))
-    lstm = cells.LSTM(KINDS + 2, hidden_size)
-    if name == "LSTM, open":  # the forget gate begins near 1
-        with torch.no_grad():
-            lstm.bias_ih[hidden_size : 2 * hidden_size] = 4
-    return Copier(lstm)
+    bias = 4.0 if name == "LSTM, open" else None  # with 4 the forget gate begins near 1
+    return Copier(cells.LSTM(KINDS + 2, hidden_size, forget_bias=bias))
 
 
 def train(model, steps, symbols, delay, batch_size=64):

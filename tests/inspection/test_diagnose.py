@@ -1,6 +1,7 @@
 """The gradient by lag, against loops written anew; what is looked into; what stays as it was."""
 
 import json
+import math
 import threading
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 import unrolled
+from small_cells import SMALL
 from unrolled import Bidirectional, Cell, Recurrent, Stack, cells, diagnose
 from unrolled.models import LanguageModel, SequenceToSequence, SequenceToVector
 
@@ -333,11 +335,25 @@ def test_where_gating_keeps_a_gradient_that_elman_loses():
     """Weights as they are drawn, the forget gate begun open: over 100 steps more than ten orders of magnitude."""
     torch.manual_seed(0)
     x = torch.randn(101, 4, 8)
-    elman, lstm = cells.Elman(8, 32), cells.LSTM(8, 32)
-    with torch.no_grad():
-        lstm.bias_ih[32:64], lstm.bias_hh[32:64] = 4, 0
+    elman, lstm = cells.Elman(8, 32), cells.LSTM(8, 32, forget_bias=4.0)
     lost, kept = (diagnose(cell, x).layers[0].state for cell in (elman, lstm))
     assert lost.mean[100] < 1e-15 * lost.mean[0]
     assert kept.mean[100] > 1e-3 * kept.mean[0]
     assert lost.memory < 15
     assert kept.memory is None
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_cell_can_be_looked_into(name):
+    torch.manual_seed(0)
+    small = SMALL[name]
+    found = diagnose(small.make().double(), small.x(9, 3), lengths=[9, 4, 7], exponents=2)
+    (layer,) = found.layers
+    assert layer.state.rows == (3, 3, 3, 3, 2, 2, 2, 1, 1)
+    assert layer.state.not_finite is None
+    assert max(layer.state.mean) > 0
+    assert max(layer.input.mean) > 0
+    assert not any(math.isnan(value) for value in layer.exponents)
+    assert len(layer.exponents) == 2
+    assert all(len(line) <= 80 for line in str(found).splitlines())
+    json.dumps(found.to_dict(), allow_nan=False)

@@ -70,7 +70,7 @@ class LayerMemory:
     state: Decay  # of the whole state
     parts: tuple[Decay, ...]  # of the tensors that it consists of, if there are several
     input: Decay | None  # of what the layer reads; None of a layer without input
-    exponents: tuple[float, ...]  # of Lyapunov, the largest first, in nats a step; means over the rows
+    exponents: tuple[float, ...]  # of Lyapunov, the largest first, in nats a step; means over the rows (finite ones)
     spread: tuple[float, ...]  # their standard deviations over the rows
     gates: tuple[Gate, ...]
 

@@ -1,5 +1,6 @@
 """From the sequences that ran in a model, and a loss, to what is said of each layer."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,8 +53,8 @@ def layer_of(seen: Trajectory, gradients: Gradients, count: int) -> LayerMemory:
     read = [_in_order(gradient, seen) for gradient in gradients.x]
     of_input = decay_of("input", _together([by_lag(norms(g, shape), lags, seen.valid) for g in read])) if read else None
     named = tuple(decay_of(name, part) for name, part in zip(seen.names, parts, strict=True))
-    of_rows = exponents(seen, count)
-    order = of_rows.mean(0).argsort(descending=True)
+    largest = [_over_rows(of_rows) for of_rows in exponents(seen, count).unbind(1)]
+    largest.sort(key=lambda pair: -pair[0])
     return LayerMemory(
         seen.name,
         getattr(seen.cell, "function_name", None) or type(seen.cell).__name__,
@@ -63,10 +64,16 @@ def layer_of(seen: Trajectory, gradients: Gradients, count: int) -> LayerMemory:
         decay_of("state", whole),
         named if len(named) > 1 else (),
         of_input,
-        tuple(of_rows.mean(0)[order].tolist()),
-        tuple(of_rows.std(0, correction=0)[order].tolist()),
+        tuple(mean for mean, _ in largest),
+        tuple(spread for _, spread in largest),
         seen.gates.found(seen.valid),
     )
+
+
+def _over_rows(values: Tensor) -> tuple[float, float]:
+    """Mean and standard deviation; of an exponent that is -infinity, for a state at 0, only where all rows have it."""
+    some = values[values > -math.inf] if not values.isnan().any() else values
+    return (float(some.mean()), float(some.std(correction=0))) if len(some) else (-math.inf, 0.0)
 
 
 def _together(parts: Sequence[Tensor]) -> Tensor:
