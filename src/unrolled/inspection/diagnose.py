@@ -1,8 +1,9 @@
 """``diagnose``: how far back a model's memory reaches, measured by gradients."""
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,9 +176,12 @@ def _as_it_was(module: nn.Module, x: Any) -> Iterator[None]:
     modes = {part: part.training for part in module.modules()}
     tensors = [*module.parameters(), *(x if isinstance(x, tuple | list) else [x])]
     devices = {t.get_device() for t in tensors if isinstance(t, Tensor) and t.device.type == "cuda"}
+    # what torch.compile has made of a part of the model has no layers to look into
+    eagerly: Any = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+    random = torch.random.fork_rng(devices=sorted(devices))
     module.eval()
     try:
-        with torch.random.fork_rng(devices=sorted(devices)), torch.inference_mode(False), torch.enable_grad():
+        with random, torch.inference_mode(False), torch.enable_grad(), eagerly:
             yield
     finally:
         for part, training in modes.items():

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from ...core import Tree, check_step, leaves, map_tree, named_leaves, valid_steps
 from ...layers import Recurrent
@@ -66,7 +65,7 @@ def watch(model: nn.Module, call: Callable[[], Any]) -> tuple[Any, list[Trajecto
     themselves too.
     """
     found: list[Trajectory] = []
-    names = {id(module): name for name, module in model.named_modules()}
+    names = {id(module): name.replace("._orig_mod", "") for name, module in model.named_modules()}
     usual = Recurrent.forward
     thread = threading.get_ident()
 
@@ -76,7 +75,7 @@ def watch(model: nn.Module, call: Callable[[], Any]) -> tuple[Any, list[Trajecto
         seen = Trajectory(_named(layer, names, running, found), layer.cell, layer.reverse, layer.batch_first)
         return _run(usual, layer, x, state, options, seen, found)
 
-    with _ONE_AT_A_TIME, _running(names) as running:
+    with _ONE_AT_A_TIME, _running(model, names) as running:
         Recurrent.forward = forward  # type: ignore[method-assign, assignment]
         try:
             return call(), found
@@ -126,22 +125,20 @@ def _is_floating(leaf: Any) -> bool:
 
 
 @contextmanager
-def _running(names: dict[int, str]) -> Iterator[list[str]]:
+def _running(model: nn.Module, names: dict[int, str]) -> Iterator[list[str]]:
     """The names of the modules that are at work, the innermost last."""
     running: list[str] = []
-    thread = threading.get_ident()
 
     def begin(module: nn.Module, _: Any) -> None:
-        if threading.get_ident() == thread and id(module) in names:
-            running.append(names[id(module)])
+        running.append(names[id(module)])
 
-    def end(module: nn.Module, *_: Any) -> None:
-        if threading.get_ident() == thread and id(module) in names and running:
-            running.pop()
+    def end(*_: Any) -> None:
+        running.pop()
 
     with ExitStack() as stack:
-        stack.callback(register_module_forward_pre_hook(begin).remove)
-        stack.callback(register_module_forward_hook(end, always_call=True).remove)
+        for module in model.modules():
+            stack.callback(module.register_forward_pre_hook(begin).remove)
+            stack.callback(module.register_forward_hook(end, always_call=True).remove)
         yield running
 
 
