@@ -81,6 +81,49 @@ def test_a_new_cell_with_random_numbers(main, tmp_path):
     assert "9 steps" in shown
 
 
+OWN = """
+import torch
+from torch import nn
+from unrolled import Cell
+
+class Mine(Cell):
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.inner = nn.Linear(input_size + hidden_size, hidden_size)
+
+    def step(self, x, h):
+        both = torch.cat([x, h], -1)
+        keep = torch.sigmoid(self.inner(both))
+        h = keep * h + (1 - keep) * x.sum(1, keepdim=True)
+        return h, h
+
+class Fails(Mine):
+    def step(self, x, h):
+        return h, [][1]
+"""
+
+
+def test_a_cell_of_ones_own(main, trained, tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    code, shown, errors = main("explain", "own.py:Mine", "--gradients", "--hidden-size", 4)
+    assert code == 0, errors
+    assert "sigmoid keep  own.py:14" in shown
+    code, shown, errors = main("explain", "own.py:Fails", "--gradients")
+    assert (code, shown) == (1, "")
+    assert "CELL" in errors
+    assert "own.py:20: " in errors
+    corpus = trained("text").parent / "corpus.txt"
+    words = OF_TASK["text"][0][1:]
+    assert main("train", "text", corpus, *words, *SMALL, "--cell", "own.py:Mine", "-o", "run")[0] == 0
+    code, _, errors = main("explain", "run", "--gradients")
+    assert code == 2
+    assert "name it again to run it" in errors
+    code, shown, errors = main("explain", "run", "--gradients", "--cell", "own.py:Mine")
+    assert code == 0, errors
+    assert "sigmoid keep" in shown
+
+
 def test_data_that_are_gone_or_others_now(main, trained, tmp_path):
     corpus = tmp_path / "c.txt"
     corpus.write_text(TEXT)
@@ -103,8 +146,10 @@ def test_data_that_are_gone_or_others_now(main, trained, tmp_path):
 @pytest.mark.parametrize(
     ("code", "arguments", "message"),
     [
-        (2, ["runs/none", "--gradients"], "runs/none: expected the folder of a run, .* There is no such folder"),
-        (2, ["perceptron", "--gradients"], "CELL: expected one of Elman, .* got 'perceptron'"),
+        (2, ["runs/none", "--gradients"], "RUN: expected the folder of a run, .* got 'runs/none'; there is no such"),
+        (2, ["perceptron", "--gradients"], "RUN: expected .* or a cell .*Elman.* got 'perceptron'"),
+        (2, ["own.txt:Mine", "--gradients"], "CELL: expected path.py:ClassName, got 'own.txt:Mine'"),
+        (1, ["own.py:Mine", "--gradients"], "CELL own.py:Mine: there is no file"),
         (1, [".", "--gradients"], "config.json"),
         (2, ["LSTM", "--gradients", "--data", "a.txt"], "--data: expected a run folder with it"),
         (2, ["LSTM", "--gradients", "--output", "a.gif"], "--output: expected a name that ends in .svg, .png, .pdf"),

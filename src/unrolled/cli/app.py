@@ -109,7 +109,12 @@ def explain(
     no_backward: Annotated[
         bool, typer.Option("--no-backward", help="Without gradients, as when a model only predicts.")
     ] = False,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="T of the sequence whose cost the plan totals.")] = 100,
+    steps: Annotated[
+        int,
+        typer.Option(
+            "--steps", min=1, help="T of the sequence whose cost the plan totals, or that is looked back over."
+        ),
+    ] = 100,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="B of that sequence.")] = 16,
     whole: Annotated[
         bool, typer.Option("--whole", help="With --stage source: the hand-written C that comes before it, too.")

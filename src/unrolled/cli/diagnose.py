@@ -9,7 +9,7 @@ import torch
 from ..core import InputError
 from ..inspection import Diagnosis, diagnose
 from ..inspection.text import paragraph
-from ..tasks.cells import is_own
+from ..tasks.cells import is_own, plain_name
 from ..tasks.looking import batch_of_run
 from ..tasks.pictures import check_picture, save_picture
 from ..training.progress import printable
@@ -71,10 +71,10 @@ def _of_cell(choice: str, looking: Looking, sizes: Sizes, dtype: str) -> tuple[D
         raise InputError(f"--dtype: expected one of {', '.join(DTYPES)}, got {dtype!r}.")
     if looking.data:
         raise InputError(f"--data: expected a run folder with it, which tells how to read the data, got {choice!r}.")
-    if not is_own(choice) and ("/" in choice or "\\" in choice):
+    if not is_own(choice) and plain_name(choice) not in map(plain_name, cell_names()):
         raise InputError(
-            f"{choice}: expected the folder of a run, as `unrolled train` makes it, or a cell: one of "
-            f"{', '.join(cell_names())}, or path.py:ClassName. There is no such folder."
+            f"RUN: expected the folder of a run, as `unrolled train` makes it, or a cell ({', '.join(cell_names())}, or "
+            f"path.py:ClassName), got {choice!r}; there is no such folder."
         )
     torch.manual_seed(0)
     cell, features = made_for(choice, sizes)

@@ -78,9 +78,13 @@ def show(
 
 
 def made_for(choice: str, sizes: Sizes) -> tuple[Any, int | None]:
-    """As :func:`_made`, what is wrong with the choice said of the argument."""
+    """As :func:`_made`, with what is wrong said of the argument; one of the user's own has taken its first step."""
     with _for_the_argument():
-        return _made(choice, sizes)
+        cell, features = _made(choice, sizes)
+        if is_own(choice):
+            with first_step(choice), torch.no_grad():
+                Recurrent(cell, backend="reference")(torch.zeros(1, 1, features or 0))
+    return cell, features
 
 
 def _made(choice: str, sizes: Sizes) -> tuple[Any, int | None]:
