@@ -73,8 +73,8 @@ def _of_cell(choice: str, looking: Looking, sizes: Sizes, dtype: str) -> tuple[D
         raise InputError(f"--data: expected a run folder with it, which tells how to read the data, got {choice!r}.")
     if not is_own(choice) and plain_name(choice) not in map(plain_name, cell_names()):
         raise InputError(
-            f"RUN: expected the folder of a run, as `unrolled train` makes it, or a cell ({', '.join(cell_names())}, or "
-            f"path.py:ClassName), got {choice!r}; there is no such folder."
+            "RUN: expected the folder of a run, as `unrolled train` makes it, or a cell: "
+            f"{', '.join(cell_names())}, or path.py:ClassName; got {choice!r}, and there is no such folder."
         )
     torch.manual_seed(0)
     cell, features = made_for(choice, sizes)
