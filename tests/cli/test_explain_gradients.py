@@ -146,8 +146,8 @@ def test_data_that_are_gone_or_others_now(main, trained, tmp_path):
 @pytest.mark.parametrize(
     ("code", "arguments", "message"),
     [
-        (2, ["runs/none", "--gradients"], "RUN: expected the folder of a run, .* got 'runs/none', and there is no such"),
-        (2, ["perceptron", "--gradients"], "RUN: expected .* or a cell .*Elman.* got 'perceptron'"),
+        (2, ["runs/none", "--gradients"], "RUN: expected the folder of a run, .* got 'runs/none'"),
+        (2, ["perceptron", "--gradients"], "RUN: expected .* or a cell: .*Elman.* got 'perceptron'"),
         (2, ["own.txt:Mine", "--gradients"], "CELL: expected path.py:ClassName, got 'own.txt:Mine'"),
         (1, ["own.py:Mine", "--gradients"], "CELL own.py:Mine: there is no file"),
         (1, [".", "--gradients"], "config.json"),
