@@ -31,3 +31,18 @@ def test_a_new_process_finds_the_kernel():
     assert done.returncode == 0, done.stderr
     cold, warm = (float(part.split("ms")[0].split()[-1]) for part in done.stdout.split(", "))
     assert warm < cold / 2
+
+
+def test_the_copy_task_shows_where_the_gradient_is_lost(tmp_path):
+    picture = tmp_path / "copy.svg"
+    command = [sys.executable, str(EXAMPLES / "copy_task.py"), "--steps", "8", "--delay", "97", "--plot", str(picture)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    header, *lines = done.stdout.splitlines()
+    assert "lag 100" in header
+    assert [line[:12].strip() for line in lines[::3]] == ["Elman", "LSTM", "LSTM, open", "GRU"]
+    left = [float(line[12:].split()[2]) for line in lines]  # at lag 100, before training and after little of it
+    elman, opened = left[:3], left[6:9]
+    assert max(elman) < 1e-15
+    assert min(opened) > 1e-3
+    assert "state.c" in picture.read_text()
