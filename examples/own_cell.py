@@ -27,16 +27,17 @@ class CoRNN(Cell):
 
     def __init__(self, input_size, hidden_size, dt=0.2, gamma=5.0, epsilon=2.0):
         super().__init__()
+        self.input_size = input_size  # the input of a call is checked against it
         self.state_size = CoRNNState(y=hidden_size, z=hidden_size)
         self.dt, self.gamma, self.epsilon = dt, gamma, epsilon
-        self.V = nn.Linear(input_size, hidden_size)  # with the bias b
-        self.W_y = nn.Linear(hidden_size, hidden_size, bias=False)
-        self.W_z = nn.Linear(hidden_size, hidden_size, bias=False)
+        self.u = nn.Linear(input_size, hidden_size)  # V and b
+        self.y = nn.Linear(hidden_size, hidden_size, bias=False)  # W
+        self.z = nn.Linear(hidden_size, hidden_size, bias=False)  # 𝒲
 
     def step(self, u, state):
         """One step: the output y(t), and (y(t), z(t))."""
         y, z = state
-        force = torch.tanh(self.W_y(y) + self.W_z(z) + self.V(u))
+        force = torch.tanh(self.y(y) + self.z(z) + self.u(u))
         z = z + self.dt * (force - self.gamma * y - self.epsilon * z)
         y = y + self.dt * z
         return y, CoRNNState(y, z)
