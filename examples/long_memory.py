@@ -8,10 +8,10 @@ answers 1 and has a mean squared error of 1/6 = 0.167.
 another sign, then ten blanks in which the ten symbols must be told, in order. Who remembers nothing has a
 cross-entropy of 10 log(8) / (T + 20) nats a step, 0.173 for T = 100.
 
-The network is one layer of the cell and a linear map of its output. Sequences are made as they are needed, from a
-seed; every figure is of 2,000 sequences of their own that no update has seen. Training stops when the problem is
-solved (adding: an error below 0.001; copy: 99 of 100 symbols right) or when the time is over. ``--all`` runs
-eight cells with a recipe each, one JSON line a run in FILE, and goes on where it was stopped.
+The network is a layer of the cell, or two, and a linear map of its output. Sequences are made as they are needed, from
+a seed; every figure is of 2,000 sequences of their own that no update has seen. Training stops when the problem is
+solved (adding: an error below 0.001; copy: 99 of 100 symbols right) or when the time is over. ``--all`` runs eight
+cells with a recipe each, one JSON line a run in FILE, and goes on where it was stopped.
 """
 
 import argparse
@@ -29,10 +29,16 @@ from unrolled import Cell, Recurrent, cells
 
 SYMBOLS, BLANK, SIGN = 10, 8, 9  # of the copy task: how many to remember; the numbers of the two other signs
 LENGTHS = {"adding": 200, "copy": 100}
-COMMON = {"hidden_size": 128, "learning_rate": 1e-3, "clip": 1.0, "batch_size": 50, "options": {}}
-RECIPES = {  # what a cell needs besides: by its class, for both problems
-    "GRU": {},
+COMMON = {"hidden_size": 128, "layers": 1, "learning_rate": 1e-3, "clip": 1.0, "batch_size": 50, "options": {}}
+RECIPES = {  # what a cell needs besides, for both problems; the option "T" is the number of steps
+    "Elman": {},
+    "GRU": {"gate_bias": "chrono"},
+    "IRNN": {},
+    "IndRNN": {"layers": 2, "options": {"steps": "T"}},  # one layer cannot add: no unit sees another
+    "JANET": {"options": {"steps": "T"}},
     "LSTM": {"gate_bias": "chrono"},
+    "MinGRU": {},
+    "UGRNN": {"options": {"forget_bias": 3.0}},
 }
 
 
@@ -57,18 +63,22 @@ def copy(steps, batch_size, chance):
 
 
 class Network(nn.Module):
-    """One layer of the cell, and a linear map of its output: at the last step, or at every one."""
+    """Layers of the cell, and a linear map of their output: at the last step, or at every one."""
 
-    def __init__(self, problem, cell, input_size, output_size):
+    def __init__(self, problem, make, layers, input_size, output_size):
         super().__init__()
-        self.problem, self.layer = problem, Recurrent(cell)
-        output, _ = cell.step(torch.zeros(1, input_size), cell.initial_state(1))
-        self.read_out = nn.Linear(output.shape[-1], output_size)
+        self.problem, self.layers, size = problem, nn.ModuleList(), input_size
+        for _ in range(layers):
+            cell = make(size)
+            self.layers.append(Recurrent(cell))
+            size = cell.step(torch.zeros(1, size), cell.initial_state(1))[0].shape[-1]
+        self.read_out = nn.Linear(size, output_size)
 
     def forward(self, x):
         """Sums (B,), or scores (T, B, 8 symbols and the blank)."""
-        outputs, _ = self.layer(x)
-        return self.read_out(outputs[-1]).squeeze(-1) if self.problem == "adding" else self.read_out(outputs)
+        for layer in self.layers:
+            x, _ = layer(x)
+        return self.read_out(x[-1]).squeeze(-1) if self.problem == "adding" else self.read_out(x)
 
 
 PROBLEMS = {  # sequences, features of the input and of the answer, loss of (answers, targets)
@@ -118,15 +128,25 @@ def gate_biases(cell, choice, steps, chance):
             cell.bias_ih[:H] = -memory
 
 
+def maker(name, recipe, steps, chance):
+    """A function that makes such a cell for a number of features."""
+    options = {key: steps if value == "T" else value for key, value in recipe["options"].items()}
+
+    def make(size):
+        cell = CELLS[name](size, recipe["hidden_size"], **options)
+        if recipe.get("gate_bias") is not None:
+            gate_biases(cell, recipe["gate_bias"], steps, chance)
+        return cell
+
+    return make
+
+
 def run(problem, name, recipe, *, steps, seed, minutes, updates, every=100):
     """Train until it is solved, the updates are done or the time is over; what came of it, as one row."""
     make, input_size, output_size, loss_of = PROBLEMS[problem]
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
-    cell = CELLS[name](input_size, recipe["hidden_size"], **recipe["options"])
-    if recipe.get("gate_bias") is not None:
-        gate_biases(cell, recipe["gate_bias"], steps, chance)
-    network = Network(problem, cell, input_size, output_size)
+    network = Network(problem, maker(name, recipe, steps, chance), recipe["layers"], input_size, output_size)
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe["learning_rate"])
     began, done, solved = time.perf_counter(), 0, False
     loss, accuracy = measure(network, problem, steps)
@@ -149,7 +169,7 @@ def run(problem, name, recipe, *, steps, seed, minutes, updates, every=100):
         "problem": problem, "T": steps, "cell": name, "seed": seed, "solved": solved, "loss": loss, "best_loss": best,
         "accuracy": accuracy, "without_memory": without_memory(problem, steps), "updates": done,
         "minutes": (time.perf_counter() - began) / 60, "threads": torch.get_num_threads(),
-        "parameters": sum(p.numel() for p in cell.parameters()), "recipe": recipe,
+        "parameters": sum(p.numel() for p in network.layers.parameters()), "recipe": recipe,
     }  # fmt: skip
 
 
@@ -234,6 +254,7 @@ def main():
     parser.add_argument("--all", type=Path, metavar="FILE", help="every cell that has a recipe, a JSON line a run")
     parser.add_argument("--length", type=int, help="T (adding 200, copy 100)")
     parser.add_argument("--hidden-size", type=int)
+    parser.add_argument("--layers", type=int)
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--clip", type=float, help="largest norm of the gradient")

@@ -101,10 +101,9 @@ def test_many_runs_go_on_where_they_stopped(tmp_path):
 
 def test_every_recipe_is_one_of_a_cell(example):
     for name, recipe in example.RECIPES.items():
-        options = example.COMMON | recipe
-        cell = example.CELLS[name](2, options["hidden_size"], **options["options"])
-        if "gate_bias" in recipe:
-            example.gate_biases(cell, recipe["gate_bias"], 200, torch.Generator())
+        made = example.maker(name, example.COMMON | recipe, 200, torch.Generator())
+        network = example.Network("adding", made, 2, 2, 1)
+        assert network(torch.rand(5, 3, 2)).shape == (3,)
 
 
 @pytest.mark.parametrize(
