@@ -32,11 +32,11 @@ LENGTHS = {"adding": 200, "copy": 100}
 COMMON = {"hidden_size": 128, "layers": 1, "learning_rate": 1e-3, "clip": 1.0, "batch_size": 50, "options": {}}
 RECIPES = {  # what a cell needs besides, for both problems; the option "T" is the number of steps
     "Elman": {},
-    "GRU": {"gate_bias": "chrono"},
-    "IRNN": {},
+    "GRU": {"gate_bias": "chrono", "learning_rate": 3e-3},
+    "IRNN": {"learning_rate": 3e-4},
     "IndRNN": {"layers": 2, "options": {"steps": "T"}},  # one layer cannot add: no unit sees another
     "JANET": {"options": {"steps": "T"}},
-    "LSTM": {"gate_bias": "chrono"},
+    "LSTM": {"gate_bias": "chrono", "learning_rate": 3e-3},
     "MinGRU": {},
     "UGRNN": {"options": {"forget_bias": 3.0}},
 }

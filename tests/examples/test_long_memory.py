@@ -1,10 +1,10 @@
 """The example of long memory: its problems, its recipes, and that a batch of runs goes on where it stopped."""
 
+import contextlib
 import importlib.util
 import json
 import math
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -25,10 +25,19 @@ def example():
     return module
 
 
-def run(*arguments, code=0):
-    done = subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, timeout=240)
-    assert done.returncode == code, done.stderr
-    return done.stdout if code == 0 else done.stderr
+@pytest.fixture
+def run(example, monkeypatch, capsys):
+    """A function that runs the script with arguments, and gives what it printed."""
+
+    def call(*arguments, code=None):
+        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
+        with contextlib.nullcontext() if code is None else pytest.raises(SystemExit) as ended:
+            example.main()
+        assert code is None or ended.value.code == code
+        printed = capsys.readouterr()
+        return printed.err if code else printed.out
+
+    return call
 
 
 def test_the_adding_problem(example):
@@ -73,18 +82,18 @@ def test_gates_begin_open_for_all_times(example):
         assert (cell.bias_ih + cell.bias_hh)[400:800].eq(2.5).all()
 
 
-def test_a_cell_learns_to_add():
+def test_a_cell_learns_to_add(run):
     printed = run("adding", "--cell", "gru", "--length", "6", "--hidden-size", "32", "--learning-rate", "1e-2")
     assert re.search(r"^GRU adding T=6: update 100, [\d.]+ min, loss [\d.]+$", printed, re.MULTILINE)
     assert re.search(r"^GRU, adding, T = 6: solved after \d+ updates and .* \(without memory 0.167\)$", printed, re.M)
 
 
-def test_time_ends_a_run():
+def test_time_ends_a_run(run):
     printed = run("copy", "--cell", "OutputFeedback", *SHORT[:4], "--minutes", "0", "--option", "nonlinearity=relu")
     assert "not solved after 0 updates" in printed
 
 
-def test_many_runs_go_on_where_they_stopped(tmp_path):
+def test_many_runs_go_on_where_they_stopped(run, tmp_path):
     file = tmp_path / "runs.jsonl"
     first = run("copy", "--all", str(file), "--cell", "gru", *SHORT)
     assert first.count("not solved") == 1
@@ -114,5 +123,5 @@ def test_every_recipe_is_one_of_a_cell(example):
         (("copy", "--cell", "gruu"), "expected one of .*GRU.*, got 'gruu'"),
     ],
 )
-def test_what_is_wrong_is_said(arguments, message):
+def test_what_is_wrong_is_said(run, arguments, message):
     assert re.search(message, run(*arguments, code=2))
