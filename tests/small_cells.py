@@ -10,7 +10,22 @@ from dataclasses import dataclass
 import torch
 
 from unrolled import Cell
-from unrolled.cells import GRU, LSTM, RNN, Elman, GeneralRNN, Jordan, OutputFeedback
+from unrolled.cells import (
+    GRU,
+    LMU,
+    LRU,
+    LSTM,
+    LTC,
+    QRNN,
+    RNN,
+    SRU,
+    Elman,
+    GeneralRNN,
+    Jordan,
+    MinGRU,
+    MinLSTM,
+    OutputFeedback,
+)
 
 I = 2  # features of x, unequal to the others  # noqa: E741
 
@@ -34,8 +49,22 @@ SMALL: dict[str, Small] = {
     "GRU": Small(lambda: GRU(I, 3)),
     "GRU, reset before": Small(lambda: GRU(I, 3, reset_after=False)),
     "Jordan": Small(lambda: Jordan(I, 3, 2)),
+    "LMU": Small(lambda: LMU(I, 3, 4, 5.5)),
+    "LMU, memory learned": Small(lambda: LMU(I, 3, 4, 5.5, nonlinearity="sin", learn_memory=True)),
+    "LRU": Small(lambda: LRU(I, 3, 4, r_min=0.4, r_max=0.9)),
     "LSTM": Small(lambda: LSTM(I, 3)),
+    "LTC": Small(lambda: LTC(I, 3, 2, ode_unfolds=2), with_dt),
+    "LTC, no dt": Small(lambda: LTC(I, 3, ode_unfolds=3, affine=False, implicit_constraints=False)),
+    "MinGRU": Small(lambda: MinGRU(I, 3)),
+    "MinGRU, positive": Small(lambda: MinGRU(I, 3, bias=False, positive=True)),
+    "MinLSTM": Small(lambda: MinLSTM(I, 3)),
+    "MinLSTM, as it is": Small(lambda: MinLSTM(I, 3, bias=False, normalized=False, positive=True)),
     "OutputFeedback": Small(lambda: OutputFeedback(I, 3)),
+    "QRNN": Small(lambda: QRNN(I, 3)),
+    "QRNN, f of 1 input": Small(lambda: QRNN(I, 3, 1, "f", bias=False)),
+    "QRNN, ifo of 3 inputs": Small(lambda: QRNN(I, 3, 3, "ifo")),
     "RNN": Small(lambda: RNN(I, 3)),
+    "SRU": Small(lambda: SRU(I, 3, highway_bias=-1.0)),
+    "SRU, peephole": Small(lambda: SRU(I, I, peephole=True, nonlinearity="tanh")),
 }
 """By the name of the class, with what is optional after a comma."""

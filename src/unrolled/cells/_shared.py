@@ -53,6 +53,11 @@ def named(choice: Nonlinearity, name: str = "nonlinearity") -> Callable[[Tensor]
     return NAMED[choice]
 
 
+def positive(a: Tensor) -> Tensor:
+    """A + 0.5 where a >= 0, the sigmoid elsewhere: above 0, and of slope 1 on the right (arXiv:2410.01201, B.3)."""
+    return torch.where(a >= 0, a + 0.5, torch.sigmoid(a))
+
+
 def weight(*shape: int) -> nn.Parameter:
     """An empty parameter of this shape; the cell's ``reset_parameters`` fills it."""
     return nn.Parameter(torch.empty(*shape))
