@@ -39,8 +39,8 @@ class Coefficients:
             states: the inputs that are the state, by the numbers of its tensors.
             results: their next values, likewise.
         """
-        graph, found = self.graph, {index: {k: 1.0} for k, index in states.items()}
-        parts: dict[int, Parts] = dict(found)
+        graph = self.graph
+        parts: dict[int, Parts] = {index: {k: 1.0} for k, index in states.items()}
         for index in sorted(descendants(graph, states.values()) & ancestors(graph, results.values())):
             if index not in parts:
                 parts[index] = self._parts(graph.nodes[index], parts)
@@ -61,8 +61,8 @@ class Coefficients:
         return self.builder.nodes[operand.index].shape
 
     def _add(self, like: Node, op: str, args: tuple[Any, ...]) -> Operand:
-        if not any(isinstance(arg, Ref) for arg in args):
-            return float(_NUMBERS[op](*args))
+        if all(isinstance(arg, float) for arg in args):
+            return _NUMBERS[op](*args)
         return Ref(self.builder.add(op, args, like.shape, like.dtype, like.where))
 
     def _whole(self, operand: Operand | None, shape: tuple[int, ...], like: Node) -> Ref:
@@ -76,41 +76,41 @@ class Coefficients:
     def _parts(self, node: Node, known: Mapping[int, Parts]) -> Parts:
         """The parts of one value, of those of its operands."""
         if node.op == "cat":
-            pieces = [ref.index for ref in node.args[0]]
-            given = [known.get(index, {FREE: Ref(index)}) for index in pieces]
-            shapes = [self.graph.nodes[index].shape for index in pieces]
-            return {
-                name: self._add(node, "cat", (tuple(map(self._whole, (g.get(name) for g in given), shapes, [node] * len(pieces))), node.args[1]))
-                for name in {name: None for g in given for name in g}
-            }
-        given = [
-            known.get(arg.index, {FREE: arg}) if isinstance(arg, Ref) else {FREE: float(arg)}
-            if isinstance(arg, (int, float)) and k < _OPERANDS.get(node.op, 0) else {}
-            for k, arg in enumerate(node.args)
-        ]  # fmt: skip
-        names = {name: None for entry in given for name in entry}
-        if node.op in ("add", "sub"):
-            return {name: self._sum(node, given[0].get(name), given[1].get(name)) for name in names}
-        if node.op == "mul":
-            mine = 0 if isinstance(node.args[0], Ref) and node.args[0].index in known else 1
-            factor = given[1 - mine][FREE]
-            return {name: self._times(node, part, factor) for name, part in given[mine].items()}
-        if node.op == "where":
-            return {
-                name: self._add(node, "where", (node.args[0], given[1].get(name, 0.0), given[2].get(name, 0.0)))
-                for name in {**given[1], **given[2]}
-            }
-        if node.op == "div":
-            return {name: self._add(node, "div", (part, node.args[1])) for name, part in given[0].items()}
+            return self._joined(node, known)
+        if node.op in VIEWS or node.op in ("sum", "cast"):
+            source = self.graph.nodes[node.args[0].index]
+            given = known[node.args[0].index]
+            wholes = {name: self._whole(part, source.shape, source) for name, part in given.items()}
+            return {name: self._add(node, node.op, (whole, *node.args[1:])) for name, whole in wholes.items()}
+        first, *others = (self._given(arg, known) for arg in node.args)
         if node.op == "neg":
-            return {name: self._add(node, "neg", (part,)) for name, part in given[0].items()}
-        shape = self.graph.nodes[node.args[0].index].shape
-        assert node.op in VIEWS or node.op in ("sum", "cast")
-        source = self.graph.nodes[node.args[0].index]
-        return {
-            name: self._add(node, node.op, (self._whole(part, shape, source), *node.args[1:]))
-            for name, part in given[0].items()
-        }
+            return {name: self._add(node, "neg", (part,)) for name, part in first.items()}
+        if node.op == "div":
+            return {name: self._add(node, "div", (part, others[0][FREE])) for name, part in first.items()}
+        if node.op == "mul":
+            mine, other = (first, others[0]) if _is_known(node.args[0], known) else (others[0], first)
+            return {name: self._times(node, part, other[FREE]) for name, part in mine.items()}
+        if node.op == "where":
+            names = {**others[0], **others[1]}
+            chosen = {name: (node.args[0], *(other.get(name, 0.0) for other in others)) for name in names}
+            return {name: self._add(node, "where", args) for name, args in chosen.items()}
+        assert node.op in ("add", "sub"), node.op
+        return {name: self._sum(node, first.get(name), others[0].get(name)) for name in {**first, **others[0]}}
+
+    @staticmethod
+    def _given(arg: Any, known: Mapping[int, Parts]) -> Parts:
+        """The parts of an operand; what does not depend on the state has one only."""
+        if isinstance(arg, Ref):
+            return known.get(arg.index, {FREE: arg})
+        return {FREE: float(arg)}
+
+    def _joined(self, node: Node, known: Mapping[int, Parts]) -> Parts:
+        """Those of a ``cat``: zeros stand where a piece has no such part."""
+        pieces, axis = node.args
+        given = [(self._given(piece, known), self.graph.nodes[piece.index].shape) for piece in pieces]
+        names = dict.fromkeys(name for parts, _ in given for name in parts)
+        wholes = {name: tuple(self._whole(parts.get(name), shape, node) for parts, shape in given) for name in names}
+        return {name: self._add(node, "cat", (whole, axis)) for name, whole in wholes.items()}
 
     def _sum(self, node: Node, a: Operand | None, b: Operand | None) -> Operand:
         if b is None:
@@ -126,7 +126,10 @@ class Coefficients:
         return a if b == 1.0 else self._add(node, "mul", (a, b))
 
 
-_OPERANDS = {"add": 2, "sub": 2, "mul": 2, "div": 2, "neg": 1, "where": 3}
+def _is_known(arg: Any, known: Mapping[int, Parts]) -> bool:
+    return isinstance(arg, Ref) and arg.index in known
+
+
 _NUMBERS: dict[str, Callable[..., float]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,

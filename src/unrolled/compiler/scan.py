@@ -36,9 +36,9 @@ class Scanned:
 
     def __init__(self, plan: Plan, parts: ScanPlan, otherwise: Compiled):
         self.plan, self.parts, self.otherwise = plan, parts, otherwise
-        self.forwards = [(level, _Rows(level.plan)) for level in parts.forward]
-        self.backwards = [(level, _Rows(level.plan)) for level in parts.backward]
-        self.rest = _Rows(parts.rest)
+        self.forwards = [(level, _Rows(level.plan, inner=True)) for level in parts.forward]
+        self.backwards = [(level, _Rows(level.plan, inner=True)) for level in parts.backward]
+        self.rest = _Rows(parts.rest, inner=False)
         self.kept = (*plan.graph.x, *parts.keep)
         self.asked = {*parts.keep, *parts.rest.saved, *plan.graph.output}  # of the states before and after each step
         for level in (*parts.forward, *parts.backward):
@@ -69,9 +69,7 @@ class Scanned:
         graph, given = self.plan.graph, dict(values)
         known = dict(zip(self.kept, kept, strict=False))
         values.update(known)
-        first = [
-            torch.zeros_like(shape) if grad is None else grad for grad, shape in zip(adjoint, shapes, strict=True)
-        ]
+        first = [torch.zeros_like(shape) if grad is None else grad for grad, shape in zip(adjoint, shapes, strict=True)]
         ways = (graph.d_new_state, graph.d_state)
         d_state = self._scan(job, values, self.backwards, ways, first, not job.run.reverse)
         if d_state is None:
@@ -100,7 +98,9 @@ class Scanned:
             for k in level.known:
                 index, following = before[k], after[k]
                 assert index is not None
-                values[index], last[k] = _shifted(None if following is None else values[following], first[k], job.run, reverse)
+                values[index], last[k] = _shifted(
+                    None if following is None else values[following], first[k], job.run, reverse
+                )
             for block in level.blocks:
                 places = [(before[k], after[k]) for k in block.leaves]
                 made = _run(block, [first[k] for k in block.leaves], values, places, self.asked, job, reverse)
@@ -113,8 +113,8 @@ class Scanned:
 class _Rows:
     """A step without state, compiled: all T·B rows at once."""
 
-    def __init__(self, plan: Plan):
-        self.plan, self.compiled = plan, Compiled(generate(plan), plan)
+    def __init__(self, plan: Plan, *, inner: bool):
+        self.plan, self.inner, self.compiled = plan, inner, Compiled(generate(plan), plan)
 
     def forward(self, job: Job, values: Values) -> list[Tensor]:
         """Adds what it computes to the values; what is kept for the way back."""
@@ -130,7 +130,8 @@ class _Rows:
             self._add(made, values)
 
     def _job(self, job: Job) -> Job:
-        return job._replace(plan=self.plan, run=_rows_of(job.run.steps * job.run.batch_size))
+        passing = self.inner or job.run.passing
+        return job._replace(plan=self.plan, run=_rows_of(job.run.steps * job.run.batch_size, passing))
 
     @staticmethod
     def _add(made: dict[int, Tensor], values: Values) -> None:
@@ -139,7 +140,7 @@ class _Rows:
 
 
 @cache
-def _rows_of(count: int) -> Unrolling:
+def _rows_of(count: int, passing: bool) -> Unrolling:
     return Unrolling(
         x=None,
         state=(),
@@ -151,6 +152,7 @@ def _rows_of(count: int) -> Unrolling:
         spare_state=(),
         reverse=False,
         truncated_bptt_steps=None,
+        passing=passing,
     )
 
 
@@ -186,7 +188,7 @@ def _run(
     pointers: list[int | None] = []
     steps: list[int] = []
     for operand in (*block.a, *block.b):
-        value = values[operand.index] if isinstance(operand, Ref) else operand
+        value: Any = values[operand.index] if isinstance(operand, Ref) else operand
         if value is None:
             pointers.append(None)
             steps.append(0)
@@ -203,7 +205,7 @@ def _run(
             if index is None or index not in asked:
                 pointers.append(None)
                 continue
-            values[index] = made = torch.empty((rows, *like.shape[1:]), dtype=like.dtype, device=CPU)
+            values[index] = made = _sequence((rows, *like.shape[1:]), like.dtype)
             pointers.append(made.data_ptr())
     last = [torch.empty_like(leaf, memory_format=torch.contiguous_format) for leaf in first]
     pointers += [leaf.data_ptr() for leaf in (*held[:width], *last)]
@@ -218,6 +220,14 @@ def _run(
         ctypes.c_void_p(room.data_ptr()),
     )
     return last
+
+
+def _sequence(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """A sequence in memory that has been used before: fresh memory costs about as much as the scan."""
+    count = 1
+    for size in shape:
+        count *= size
+    return MEMORY.take(count * dtype.itemsize).view(dtype).view(shape)
 
 
 def _functions(suffix: str) -> tuple[Any, Any]:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from .coefficients import FREE, Coefficients, Operand
-from .graph import Graph, Node, Ref, ancestors
+from .graph import Graph, Node, Ref, ancestors, descendants
 from .linear import Stage, stages
-from .plan import Plan, cheapest_kept, make_plan, never_stored, read_by
+from .plan import Direction, Plan, cheapest_kept, make_plan, never_stored, read_by
 
 MOST_COUPLED = 4  # tensors in one block: as many as scan.h has room for
 
@@ -126,7 +126,7 @@ def _levels(
         asked = {operand.index for block in blocks for operand in (*block.a, *block.b) if isinstance(operand, Ref)}
         asked |= {index for k in known if (index := following[k]) is not None}
         given = handed | {i for level in levels for i in level.plan.graph.output}
-        extended = _given(coefficients.extended(), given | ({*carried} & scanned))
+        extended = _given(coefficients.extended(), given | {i for i in carried if i is not None and i in scanned})
         mine = _handed(extended, asked, needed)
         handed |= mine
         levels.append(Level(make_plan(_free(extended, sorted(asked | mine)), None), known, blocks))
@@ -182,8 +182,7 @@ def _lent(graph: Graph, adjoints: Sequence[int]) -> set[int]:
 def _free(graph: Graph, outputs: Sequence[int]) -> Graph:
     """A part of the step as a step without state."""
     inputs = sorted(i for i in ancestors(graph, outputs) if graph.nodes[i].op == "input" and i not in graph.closed)
-    nothing = dict.fromkeys(("d_output", "d_new_state", "d_x", "d_state", "d_closed"), ())
-    return replace(graph, x=tuple(inputs), state=(), new_state=(), output=tuple(outputs), **nothing)
+    return Graph(graph.batch, graph.nodes, tuple(inputs), (), graph.closed, tuple(outputs), ())
 
 
 def _rest(graph: Graph, asked: set[int], lent: set[int]) -> Plan:
@@ -203,4 +202,12 @@ def _rest(graph: Graph, asked: set[int], lent: set[int]) -> Plan:
         d_state=(),
     )
     flags = tuple(i is not None and i in asked for i in (*whole.d_x, *whole.d_closed))
-    return make_plan(whole, flags if asked and any(flags) else None)
+    plan = make_plan(whole, flags if asked and any(flags) else None)
+    return plan if plan.backward is None else replace(plan, backward=_summed(whole, plan.backward))
+
+
+def _summed(graph: Graph, way: Direction) -> Direction:
+    """The same with all that has rows, or is a sum over them, after the loop: there a kernel makes such sums."""
+    rows = descendants(graph, [i for i, node in enumerate(graph.nodes) if node.op == "input" and graph.is_rows(i)])
+    after = tuple(i for i in way.before if i in rows or graph.is_rows(i))
+    return replace(way, before=tuple(i for i in way.before if i not in after), after=after)
