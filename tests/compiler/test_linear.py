@@ -54,6 +54,7 @@ def test_own_steps_that_are_linear_element_by_element():
         h = h.clone()
         h *= gate(x)
         h[:, 1] = 2
+        h[:, 2] += x[:, 1]
         return h, h
 
     for step in (leaky, many, pieces, in_place):

@@ -11,13 +11,14 @@ Nothing is called linear that is not: an operation that is not in the list above
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .graph import Graph, Node, ancestors, descendants, resize
-from .interpret import compute
-from .operations import PRODUCTS, VIEWS
+from .graph import Graph, Node, Ref, ancestors, descendants, resize
+from .interpret import compute, evaluate
+from .operations import PRODUCTS, RANDOM, VIEWS
 
 MOST = 8  # elements of the state in one block; with more, A counts as dense
 
@@ -187,7 +188,25 @@ class Forms:
                     return None
                 moved = torch.cat(pieces).unsqueeze(axis + 1) if pieces else moved
             return _distinct(moved.reshape(moved.shape[0], *shape))
+        if node.op == "where" and (chosen := self._constant(node.args[0])) is not None:  # as an in-place write is
+            count = max(elements.shape[0] for elements in known)
+            free = torch.full((count, *shape), -1)
+            given = dict(zip(mine, (_broadcast(_padded(elements, count), shape) for elements in known), strict=True))
+            a, b = (given.get(getattr(arg, "index", -1), free) for arg in node.args[1:])
+            return _distinct(torch.where(chosen, a, b))
         return _distinct(torch.cat([_broadcast(elements, shape) for elements in known]))
+
+    def _constant(self, arg: Any) -> Tensor | None:
+        """A value that is made of numbers alone; None if it is not."""
+        if not isinstance(arg, Ref):
+            return None
+        needed = sorted(ancestors(self.graph, [arg.index]))
+        if any(self.graph.nodes[index].op in RANDOM | {"input"} for index in needed):
+            return None
+        values: dict[int, Any] = {}
+        evaluate(self.graph, needed, values, 1, torch.device("cpu"))
+        found: Tensor = values[arg.index]
+        return found
 
 
 def is_linear(node: Node, mine: Sequence[int]) -> bool:

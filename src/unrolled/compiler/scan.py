@@ -44,7 +44,8 @@ class Scanned:
         for level in (*parts.forward, *parts.backward):
             self.asked |= {*level.plan.graph.x}
         for way in (parts.rest.forward, parts.rest.backward):
-            self.asked |= set() if way is None else read_by(parts.rest.graph, (*way.before, *way.after))
+            if way is not None:
+                self.asked |= read_by(parts.rest.graph, (*way.before, *way.after)) | {*way.results}
 
     def forward(
         self, job: Job, values: Values, state: list[Tensor], reset: list[Tensor]

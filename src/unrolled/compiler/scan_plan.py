@@ -117,6 +117,7 @@ def _levels(
         scanned: what scans give.
     """
     coefficients = Coefficients(graph)
+    elsewhere = set() if carried is graph.state else ancestors(graph, [*graph.output, *graph.new_state])
     needed = ancestors(graph, results, stop=lambda index: index in scanned)
     levels: list[Level] = []
     handed: set[int] = set()
@@ -127,7 +128,7 @@ def _levels(
         asked |= {index for k in known if (index := following[k]) is not None}
         given = handed | {i for level in levels for i in level.plan.graph.output}
         extended = _given(coefficients.extended(), given | {i for i in carried if i is not None and i in scanned})
-        mine = _handed(extended, asked, needed)
+        mine = _handed(extended, asked, needed, elsewhere)
         handed |= mine
         levels.append(Level(make_plan(_free(extended, sorted(asked | mine)), None), known, blocks))
     return tuple(levels), handed
@@ -157,9 +158,11 @@ def _block(
     return Block(stage.leaves, a, tuple(parts[k].get(FREE) for k in stage.leaves))
 
 
-def _handed(graph: Graph, asked: set[int], needed: set[int]) -> set[int]:
-    """What a level computes for itself and others read; they make views of it for themselves."""
-    inside = {i for i in ancestors(graph, asked) if graph.nodes[i].op != "input" and graph.is_rows(i)}
+def _handed(graph: Graph, asked: set[int], needed: set[int], elsewhere: set[int]) -> set[int]:
+    """What a level computes for itself and others read; they make views of it for themselves, and what is cheap and
+    belongs to the other direction.
+    """
+    inside = {i for i in ancestors(graph, asked) if graph.nodes[i].op != "input" and graph.is_rows(i)} - elsewhere
     while True:
         read = {o for i in needed - inside for o in graph.nodes[i].operands()} | needed & asked
         views = {i for i in read & inside if never_stored(graph, i)}
