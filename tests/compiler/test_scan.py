@@ -207,9 +207,7 @@ def test_in_float32_a_scan_is_as_near_to_the_truth_as_the_loop(scans, monkeypatc
     errors = []
     double = made("gated", 600, 2)
     with torch.no_grad():
-        for a, b in zip(
-            [double[1], double[2], *double[0].parameters()], [x, state, *cell.parameters()], strict=True
-        ):
+        for a, b in zip([double[1], double[2], *double[0].parameters()], [x, state, *cell.parameters()], strict=True):
             a.copy_(b)
     truth = [leaf for part in everything(*double, "reference") for leaf in part]
     for setting in ("0", "1"):

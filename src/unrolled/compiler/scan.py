@@ -40,6 +40,7 @@ class Scanned:
         self.backwards = [(level, _Rows(level.plan, inner=True)) for level in parts.backward]
         self.rest = _Rows(parts.rest, inner=False)
         self.kept = (*plan.graph.x, *parts.keep)
+        self.owned = {*plan.graph.output, *plan.graph.d_x}  # the caller's: in memory of their own
         self.asked = {*parts.keep, *parts.rest.saved, *plan.graph.output}  # of the states before and after each step
         for level in (*parts.forward, *parts.backward):
             self.asked |= {*level.plan.graph.x}
@@ -104,7 +105,7 @@ class Scanned:
                 )
             for block in level.blocks:
                 places = [(before[k], after[k]) for k in block.leaves]
-                made = _run(block, [first[k] for k in block.leaves], values, places, self.asked, job, reverse)
+                made = _run(block, [first[k] for k in block.leaves], values, places, self, job, reverse)
                 for k, leaf in zip(block.leaves, made, strict=True):
                     last[k] = leaf
         scanned = [last[k] for level, _ in levels for block in level.blocks for k in block.leaves]
@@ -116,11 +117,14 @@ class _Rows:
 
     def __init__(self, plan: Plan, *, inner: bool):
         self.plan, self.inner, self.compiled = plan, inner, Compiled(generate(plan), plan)
+        parts = self.compiled.source.forward.parts
+        self.idle = not (parts.first or parts.last or any(part.nodes for part in parts.of_kernel))
 
     def forward(self, job: Job, values: Values) -> list[Tensor]:
         """Adds what it computes to the values; what is kept for the way back."""
-        job = self._job(job)
-        made, _, kept = self.compiled.forward(job, values, [], [])
+        if self.idle:
+            return [values[index] for index in self.compiled.apart]
+        made, _, kept = self.compiled.forward(self._job(job), values, [], [])
         self._add(made, values)
         return kept
 
@@ -178,7 +182,7 @@ def _run(
     first: list[Tensor],
     values: Values,
     places: list[tuple[int | None, int | None]],
-    asked: set[int],
+    engine: Scanned,
     job: Job,
     reverse: bool,
 ) -> list[Tensor]:
@@ -203,10 +207,12 @@ def _run(
     for side in (0, 1):
         for place in places:
             index = place[side]
-            if index is None or index not in asked:
+            if index is None or index not in engine.asked:
                 pointers.append(None)
                 continue
-            values[index] = made = _sequence((rows, *like.shape[1:]), like.dtype)
+            values[index] = made = _sequence(
+                (rows, *like.shape[1:]), like.dtype, own=index in engine.owned and not run.passing
+            )
             pointers.append(made.data_ptr())
     last = [torch.empty_like(leaf, memory_format=torch.contiguous_format) for leaf in first]
     pointers += [leaf.data_ptr() for leaf in (*held[:width], *last)]
@@ -223,8 +229,10 @@ def _run(
     return last
 
 
-def _sequence(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """A sequence in memory that has been used before: fresh memory costs about as much as the scan."""
+def _sequence(shape: tuple[int, ...], dtype: torch.dtype, *, own: bool) -> Tensor:
+    """A sequence; one that is not the caller's lies where others have lain: fresh memory costs as much as a scan."""
+    if own:
+        return torch.empty(shape, dtype=dtype, device=CPU)
     count = 1
     for size in shape:
         count *= size

@@ -20,7 +20,7 @@ LEAST_STEPS = 64
 THREADS = 2
 """So many threads a row there must be, or they have enough to do with rows: a scan does more in all than the loop."""
 
-WORK = 1 << 25
+WORK = 40_000_000
 """Additions and multiply-adds of a sequence, forward, from which on a scan is faster: it is several calls."""
 
 
