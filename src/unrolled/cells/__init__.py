@@ -1,36 +1,53 @@
 """The recurrent cells of the literature, one equation a file."""
 
+from .antisymmetric import AntisymmetricRNN
+from .clockwork import ClockworkRNN, ClockworkState
 from .elman import Elman
 from .general import GeneralRNN
 from .gru import GRU, GRUState
+from .indrnn import IndRNN
+from .irnn import IRNN
+from .janet import JANET
 from .jordan import Jordan
+from .ligru import LiGRU
 from .lmu import LMU, LMUState
 from .lru import LRU, LRUState
 from .lstm import LSTM, LSTMState
 from .ltc import LTC
+from .mgu import MGU
 from .min_gru import MinGRU
 from .min_lstm import MinLSTM
 from .output_feedback import OutputFeedback
 from .qrnn import QRNN, QRNNState
 from .rnn import RNN
 from .sru import SRU
+from .ugrnn import UGRNN
 
 __all__ = [
     "GRU",
+    "IRNN",
+    "JANET",
     "LMU",
     "LRU",
     "LSTM",
     "LTC",
+    "MGU",
     "QRNN",
     "RNN",
     "SRU",
+    "UGRNN",
+    "AntisymmetricRNN",
+    "ClockworkRNN",
+    "ClockworkState",
     "Elman",
     "GRUState",
     "GeneralRNN",
+    "IndRNN",
     "Jordan",
     "LMUState",
     "LRUState",
     "LSTMState",
+    "LiGRU",
     "MinGRU",
     "MinLSTM",
     "OutputFeedback",

@@ -77,6 +77,13 @@ def uniform_(cell: nn.Module, hidden_size: int) -> None:
         nn.init.uniform_(parameter, -bound, bound)
 
 
+def each_gate_(parameter: Tensor, gates: int, fill: Callable[[Tensor], Any]) -> None:
+    """Fill the rows of each gate as the matrix of its own that they are; a rule of initialisation reads its shape."""
+    with torch.no_grad():
+        for rows in parameter.chunk(gates):
+            fill(rows)
+
+
 def check_sizes(proj_size: int = 0, **sizes: int) -> int:
     """Raise unless every size is a whole number of at least 1, and ``proj_size`` one of at least 0.
 
