@@ -2,14 +2,14 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from . import run_commands
 from .bench_command import bench
-from .errors import UsageProblem, run
+from .errors import run
+from .explain_command import explain
 from .train_command import train, tune
 
 app = typer.Typer(
@@ -24,8 +24,6 @@ app.add_typer(train, name="train")
 app.add_typer(tune, name="tune")
 
 Call = Callable[[], int]
-STAGES = ("equation", "graph", "plan", "source")
-NOTATIONS = ("elman", "unit", "state", "general", "neuron")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,158 +64,7 @@ def _unrolled(
     pass
 
 
-def _cell_names() -> list[str]:
-    from .explain import cell_names
-
-    return cell_names()
-
-
-@app.command()
-def explain(
-    cell: Annotated[
-        str,
-        typer.Argument(
-            metavar="CELL",
-            help="A cell of the library, such as LSTM, or path.py:ClassName of your own; for its equation also "
-            "path.py:function, a step.",
-            show_default=False,
-            autocompletion=_cell_names,
-        ),
-    ],
-    stage: Annotated[
-        str,
-        typer.Option(
-            "--stage",
-            help="equation: what the step computes; graph: its operations and those of its derivative; plan: what runs "
-            "before, in and after the loop, and what it costs; source: the C.",
-            autocompletion=lambda: list(STAGES),
-        ),
-    ] = "equation",
-    notation: Annotated[
-        str | None,
-        typer.Option(
-            "--notation",
-            help="Symbols of the equation: elman, unit, state, general or neuron. \\[default: your own names]",
-            show_default=False,
-            autocompletion=lambda: list(NOTATIONS),
-        ),
-    ] = None,
-    latex: Annotated[bool, typer.Option("--latex", help="The equation as LaTeX alone.")] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Write there instead: .svg or .mmd (Mermaid) draws the loop beside the unfolded graph; .tex.",
-            show_default=False,
-        ),
-    ] = None,
-    numbers: Annotated[
-        bool,
-        typer.Option("--numbers", help="A small example by hand: forward, and back through time term by term."),
-    ] = False,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="With --numbers: of a parameter.", show_default=False),
-    ] = None,
-    inputs: Annotated[
-        str | None,
-        typer.Option("--inputs", metavar="X,X,...", help="With --numbers. \\[default: 1,2,3]", show_default=False),
-    ] = None,
-    input_size: Annotated[
-        int | None,
-        typer.Option(
-            "--input-size", min=1, help="Features of x. \\[default: 128; of an equation 3]", show_default=False
-        ),
-    ] = None,
-    hidden_size: Annotated[
-        int | None,
-        typer.Option(
-            "--hidden-size", min=1, help="Features of the state. \\[default: 128; of an equation 8]", show_default=False
-        ),
-    ] = None,
-    dtype: Annotated[
-        str,
-        typer.Option(
-            "--dtype",
-            help="Of parameters and input: float32, float64 or bfloat16.",
-            autocompletion=lambda: ["float32", "float64", "bfloat16"],
-        ),
-    ] = "float32",
-    no_backward: Annotated[
-        bool, typer.Option("--no-backward", help="Without gradients, as when a model only predicts.")
-    ] = False,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="T of the sequence whose cost the plan totals.")] = 100,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="B of that sequence.")] = 16,
-    whole: Annotated[
-        bool, typer.Option("--whole", help="With --stage source: the hand-written C that comes before it, too.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the same as JSON.")] = False,
-) -> Call:
-    """Show a cell's equation, and what the compiler makes of it: nothing is trained or run.
-
-    Examples:
-    unrolled explain LSTM
-
-    unrolled explain elman --numbers --set W_hh=0.9
-
-    unrolled explain GRU --stage plan --hidden-size 64
-
-    unrolled explain my_cell.py:MyCell --stage source > my_cell.c
-    """
-    if stage not in STAGES:
-        raise UsageProblem(f"--stage: expected one of {', '.join(STAGES)}, got {stage!r}.")
-    if whole and stage != "source":
-        raise UsageProblem(f"--whole: expected --stage source with it, got --stage {stage}.")
-    if (settings or inputs) and not numbers:
-        raise UsageProblem("--set, --inputs: expected --numbers with them.")
-    if stage == "equation" or numbers:
-        return _equation(
-            cell, (input_size, hidden_size), dtype, (notation, latex, output, as_json), numbers, settings, inputs
-        )
-    if notation is not None or latex or output is not None:
-        raise UsageProblem(f"--notation, --latex, --output: expected --stage equation with them, got --stage {stage}.")
-
-    def call() -> int:
-        from .explain import Sizes, show
-
-        return show(
-            cell,
-            Sizes(input_size, hidden_size),
-            dtype,
-            stage=stage,
-            backward=not no_backward,
-            steps=steps,
-            batch_size=batch_size,
-            whole=whole,
-            as_json=as_json,
-        )
-
-    return call
-
-
-def _equation(
-    cell: str,
-    sizes: tuple[int | None, int | None],
-    dtype: str,
-    form: tuple[str | None, bool, Path | None, bool],
-    numbers: bool,
-    settings: list[str] | None,
-    inputs: str | None,
-) -> Call:
-    """``explain`` at its first stage."""
-
-    def call() -> int:
-        from .equation import Form, show_equation, show_numbers
-        from .explain import Sizes
-
-        if numbers:
-            return show_numbers(cell, Form(*form), inputs, settings or [])
-        return show_equation(cell, Sizes(*sizes), dtype, Form(*form))
-
-    return call
-
-
+app.command()(explain)
 run_commands.add_to(app)
 app.command()(bench)
 

@@ -79,20 +79,18 @@ def checked(choice: str, sizes: Sizes, dtype: str) -> tuple[Any, torch.Tensor | 
     if dtype not in DTYPES:
         raise InputError(f"--dtype: expected one of {', '.join(DTYPES)}, got {dtype!r}.")
     kind: torch.dtype = getattr(torch, dtype)
-    with _for_the_argument():
-        cell, features = _made(choice, sizes)
-        cell = cell.to(kind)
-        x = None if features is None else torch.zeros(1, 1, features, dtype=kind)
-        if is_own(choice):  # what is wrong with it is said before what is wrong with compiling it
-            with first_step(choice), torch.no_grad():
-                Recurrent(cell, backend="reference")(x)
-    return cell, x
+    cell, features = made_for(choice, sizes)  # what is wrong with it is said before what is wrong with compiling it
+    return cell.to(kind), None if features is None else torch.zeros(1, 1, features, dtype=kind)
 
 
 def made_for(choice: str, sizes: Sizes) -> tuple[Any, int | None]:
-    """As :func:`_made`, what is wrong with the choice said of the argument."""
+    """As :func:`_made`, with what is wrong said of the argument; one of the user's own has taken its first step."""
     with _for_the_argument():
-        return _made(choice, sizes)
+        cell, features = _made(choice, sizes)
+        if is_own(choice):
+            with first_step(choice), torch.no_grad():
+                Recurrent(cell, backend="reference")(torch.zeros(1, 1, features or 0))
+    return cell, features
 
 
 def _made(choice: str, sizes: Sizes) -> tuple[Any, int | None]:
