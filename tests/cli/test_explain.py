@@ -236,7 +236,7 @@ def test_help_does_not_load_torch_and_fits_eighty_columns():
     assert ended.returncode == 0, ended.stderr
     assert all(len(line) <= 80 for line in ended.stdout.splitlines())
     lines = [line.strip() for line in ended.stdout.splitlines()]
-    assert len([line for line in lines if line.startswith("unrolled explain")]) == 4
+    assert len([line for line in lines if line.startswith("unrolled explain")]) == 5
 
 
 def test_completion():

@@ -135,7 +135,7 @@ def explain(
     if gradients:
         if stage != "equation" or whole or no_backward or numbers or latex or notation is not None:
             raise UsageProblem(
-                "--gradients: expected none of --stage, --whole, --no-backward, --numbers, --notation, --latex with it."
+                "--gradients: expected none of --stage, --numbers, --notation, --latex, --whole, --no-backward."
             )
 
         def look() -> int:
