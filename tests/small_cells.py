@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from unrolled import Cell
-from unrolled.cells import GRU, LSTM, RNN, Elman, GeneralRNN, Jordan, OutputFeedback
+from unrolled.cells import GRU, LSTM, MLSTM, RNN, SLSTM, Elman, GeneralRNN, Jordan, OutputFeedback
 
 I = 2  # features of x, unequal to the others  # noqa: E741
 
@@ -35,7 +35,11 @@ SMALL: dict[str, Small] = {
     "GRU, reset before": Small(lambda: GRU(I, 3, reset_after=False)),
     "Jordan": Small(lambda: Jordan(I, 3, 2)),
     "LSTM": Small(lambda: LSTM(I, 3)),
+    "MLSTM": Small(lambda: MLSTM(I, 3)),
+    "MLSTM, two heads, exp": Small(lambda: MLSTM(I, 4, 2, forget_gate="exp")),
     "OutputFeedback": Small(lambda: OutputFeedback(I, 3)),
     "RNN": Small(lambda: RNN(I, 3)),
+    "SLSTM": Small(lambda: SLSTM(I, 3)),
+    "SLSTM, two heads, exp": Small(lambda: SLSTM(I, 4, 2, forget_gate="exp")),
 }
 """By the name of the class, with what is optional after a comma."""
