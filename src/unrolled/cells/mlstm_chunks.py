@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core import InputError, at_least_1, select, valid_steps
+from ..core import InputError, at_least_1, checked_flags, select, valid_steps
 
 LEAST = 1e-6  # what the weights of a read are divided by is at least this
 NEVER = -torch.inf  # log 0: of what is not in the memory
@@ -69,9 +69,10 @@ def mlstm_chunkwise(
         raise InputError(f"q: expected (T, B, K, D), got {tuple(q.shape)}.")
     steps, rows = q.shape[:2]
     valid = valid_steps(steps, rows, lengths=lengths, mask=mask, device=q.device)
-    reset = valid_steps(steps, rows, mask=reset, device=q.device)
+    if reset is not None:
+        reset = checked_flags(reset, "reset", steps, rows, q.device)
+        reset = reset if valid is None else reset & valid  # a step that is masked has none
     if valid is not None:
-        reset = None if reset is None else reset & valid
         q, k, v, i = (select(valid, part, torch.zeros_like(part)) for part in (q, k, v, i))
         log_f = select(valid, log_f, torch.zeros_like(log_f))
     begun = state
