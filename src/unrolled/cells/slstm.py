@@ -111,21 +111,29 @@ class SLSTM(Cell):
 
     def step(self, x: Tensor, state: SLSTMState) -> tuple[Tensor, SLSTMState]:
         """One step: h(t), and the state with it."""
-        return self.advance(F.linear(x, self.weight_ih, self.bias), state)
+        of_x = F.linear(x, self.weight_ih, self.bias)
+        return advance(of_x, state, self.weight_hh, self.log_f, self.phi)
 
-    def advance(self, of_x: Tensor, state: SLSTMState) -> tuple[Tensor, SLSTMState]:
-        """One step from W_ih x(t) + b, (B, 4 H)."""
-        h, c, n, m = state
-        by_head = h.unflatten(-1, (self.num_heads, -1))
-        of_h = torch.einsum("bkd,ked->bke", by_head, self.weight_hh).unflatten(-1, (4, -1)).transpose(1, 2)
-        i, f, z, o = (of_x.unflatten(-1, (4, -1)) + of_h.flatten(2)).unbind(1)
-        log_kept = self.log_f(f) + m
-        m = torch.maximum(log_kept, i)
-        written, kept = torch.exp(i - m), torch.exp(log_kept - m)
-        c = kept * c + written * self.phi(z)
-        n = kept * n + written
-        h = torch.sigmoid(o) * c / n
-        return h, SLSTMState(h, c, n, m)
+
+def advance(
+    of_x: Tensor,
+    state: SLSTMState,
+    weight_hh: Tensor,
+    log_f: Callable[[Tensor], Tensor],
+    phi: Callable[[Tensor], Tensor] = torch.tanh,
+) -> tuple[Tensor, SLSTMState]:
+    """One step from ``of_x``, W_ih x(t) + b, (B, 4 H)."""
+    h, c, n, m = state
+    by_head = h.unflatten(-1, (len(weight_hh), -1))
+    of_h = torch.einsum("bkd,ked->bke", by_head, weight_hh).unflatten(-1, (4, -1)).transpose(1, 2)
+    i, f, z, o = (of_x.unflatten(-1, (4, -1)) + of_h.flatten(2)).unbind(1)
+    log_kept = log_f(f) + m
+    m = torch.maximum(log_kept, i)
+    written, kept = torch.exp(i - m), torch.exp(log_kept - m)
+    c = kept * c + written * phi(z)
+    n = kept * n + written
+    h = torch.sigmoid(o) * c / n
+    return h, SLSTMState(h, c, n, m)
 
 
 def head_size_of(hidden_size: int, num_heads: int) -> int:
