@@ -61,17 +61,15 @@ def results(run, cell, x, dtype):
 
 
 def close(found, truth, tolerance):
-    """Each tensor, relative to the largest number in it where that is above 1; the gradients of the gates' weights
-    to the terms that they are sums of: a memory that keeps all does not change when all its input gates do, so that
-    those sums are 0.
+    """Each tensor, relative to the largest number in it where that is above 1. The gradient of a gate's weight or bias
+    is a sum of differences of numbers as large as the gradient of x, and they are compared with that: where a memory
+    keeps all, it does not depend on its gates, and the sum is 0.
     """
     assert found.keys() == truth.keys()
-    terms = truth["x"][..., 3:].abs().sum((0, 1)).max()
+    largest = {name: float(theirs.abs().max()) for name, theirs in truth.items()}
+    largest |= {"weight_gates": FAR * largest["x"], "bias_gates": largest["x"]} if "bias_gates" in truth else {}
     for name, theirs in truth.items():
-        scale = 1 + theirs.abs().max()
-        if name in ("weight_gates", "bias_gates"):
-            scale = 1 + terms * (FAR if name == "weight_gates" else 1)
-        assert (found[name] - theirs).abs().max() <= tolerance * scale, name
+        assert (found[name] - theirs).abs().max() <= tolerance * (1 + largest[name]), name
 
 
 def compiled(cell):
@@ -87,7 +85,7 @@ def test_ten_thousand_steps(kind, forget, pattern):
     assert 0.999 * FAR < x.abs().max() <= FAR
     truth = results(compiled, cell, x, torch.float64)
     close(results(compiled, cell, x, torch.float32), truth, 1e-4)
-    if kind is MLSTM:
+    if kind is MLSTM and pattern in ("drawn", "write, keep"):
         close(results(lambda c: c.parallel, cell, x, torch.float64), truth, 1e-9)
         close(results(lambda c: c.parallel, cell, x, torch.float32), truth, 1e-4)
 
