@@ -101,10 +101,7 @@ def held_to_authors(ours, theirs, pairs):
 
 @pytest.mark.parametrize("chunk_size", [None, 4])
 def test_the_block_of_a_matrix_memory_is_that_of_the_authors_package(chunk_size):
-    block, backends = (
-        pytest.importorskip("xlstm.blocks.mlstm.block"),
-        pytest.importorskip("xlstm.blocks.mlstm.backends"),
-    )
+    block = pytest.importorskip("xlstm.blocks.mlstm.block")
     layer = block.mLSTMLayerConfig(
         embedding_dim=SIZE, num_heads=HEADS, context_length=T, round_proj_up_to_multiple_of=8
     )
@@ -207,16 +204,16 @@ def test_it_learns_in_float32_with_dropout():
     torch.manual_seed(0)
     model = XLSTM(SIZE, "ms", num_heads=2, dropout=0.1)
     assert model.eval()(torch.ones(3, 2, SIZE))[0].equal(model(torch.ones(3, 2, SIZE))[0])
-    x = torch.randn(20, 4, SIZE)
-    target, optimizer = x.roll(1, 0), torch.optim.Adam(model.train().parameters(), 0.01)
+    x = torch.randn(12, 4, SIZE)
+    target, optimizer = x.roll(1, 0), torch.optim.Adam(model.train().parameters(), 0.02)
     losses = []
-    for _ in range(40):
+    for _ in range(25):
         loss = (model(x)[0][1:] - target[1:]).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_options_of_the_blocks():
