@@ -10,7 +10,32 @@ from dataclasses import dataclass
 import torch
 
 from unrolled import Cell
-from unrolled.cells import GRU, LSTM, MLSTM, RNN, SLSTM, Elman, GeneralRNN, Jordan, OutputFeedback
+from unrolled.cells import (
+    GRU,
+    IRNN,
+    JANET,
+    LMU,
+    LRU,
+    LSTM,
+    LTC,
+    MGU,
+    MLSTM,
+    QRNN,
+    RNN,
+    SLSTM,
+    SRU,
+    UGRNN,
+    AntisymmetricRNN,
+    ClockworkRNN,
+    Elman,
+    GeneralRNN,
+    IndRNN,
+    Jordan,
+    LiGRU,
+    MinGRU,
+    MinLSTM,
+    OutputFeedback,
+)
 
 I = 2  # features of x, unequal to the others  # noqa: E741
 
@@ -29,17 +54,49 @@ def with_dt(steps: int, rows: int) -> object:
 
 
 SMALL: dict[str, Small] = {
+    "AntisymmetricRNN": Small(lambda: AntisymmetricRNN(I, 3)),
+    "AntisymmetricRNN, gated": Small(lambda: AntisymmetricRNN(I, 3, gated=True)),
+    "ClockworkRNN": Small(lambda: ClockworkRNN(I, 5, periods=(1, 2, 3))),
     "Elman": Small(lambda: Elman(I, 3, 2, output_nonlinearity="softmax")),
     "GeneralRNN": Small(lambda: GeneralRNN(I, 3, 2, nonlinearity="sin", output_nonlinearity="sigmoid")),
     "GRU": Small(lambda: GRU(I, 3)),
     "GRU, reset before": Small(lambda: GRU(I, 3, reset_after=False)),
+    "IndRNN": Small(lambda: IndRNN(I, 3, steps=4)),
+    "IRNN": Small(lambda: IRNN(I, 3)),
+    "JANET": Small(lambda: JANET(I, 3)),
     "Jordan": Small(lambda: Jordan(I, 3, 2)),
+    "LiGRU": Small(lambda: LiGRU(I, 3)),
+    "LiGRU, layer norm": Small(lambda: LiGRU(I, 3, layer_norm=True)),
+    "LMU": Small(lambda: LMU(I, 3, 4, 5.5)),
+    "LMU, memory learned": Small(lambda: LMU(I, 3, 4, 5.5, nonlinearity="sin", learn_memory=True)),
+    "LRU": Small(lambda: LRU(I, 3, 4, r_min=0.4, r_max=0.9)),
     "LSTM": Small(lambda: LSTM(I, 3)),
+    "LSTM, coupled": Small(lambda: LSTM(I, 3, coupled=True)),
+    "LSTM, layer norm": Small(lambda: LSTM(I, 3, layer_norm=True)),
+    "LSTM, no forget gate": Small(lambda: LSTM(I, 3, forget_gate=False)),
+    "LSTM, peephole": Small(lambda: LSTM(I, 3, peephole=True)),
+    "LSTM, projection": Small(lambda: LSTM(I, 4, proj_size=3)),
+    "LTC": Small(lambda: LTC(I, 3, 2, ode_unfolds=2), with_dt),
+    "LTC, no dt": Small(lambda: LTC(I, 3, ode_unfolds=3, affine=False, implicit_constraints=False)),
+    "MGU": Small(lambda: MGU(I, 3)),
+    "MGU, gate of a bias": Small(lambda: MGU(I, 3, gate="b")),
+    "MGU, gate without x": Small(lambda: MGU(I, 3, gate="hb")),
+    "MGU, reset after": Small(lambda: MGU(I, 3, reset_after=True)),
+    "MinGRU": Small(lambda: MinGRU(I, 3)),
+    "MinGRU, positive": Small(lambda: MinGRU(I, 3, bias=False, positive=True)),
+    "MinLSTM": Small(lambda: MinLSTM(I, 3)),
+    "MinLSTM, as it is": Small(lambda: MinLSTM(I, 3, bias=False, normalized=False, positive=True)),
     "MLSTM": Small(lambda: MLSTM(I, 3)),
     "MLSTM, two heads, exp": Small(lambda: MLSTM(I, 4, 2, forget_gate="exp")),
     "OutputFeedback": Small(lambda: OutputFeedback(I, 3)),
+    "QRNN": Small(lambda: QRNN(I, 3)),
+    "QRNN, f of 1 input": Small(lambda: QRNN(I, 3, 1, "f", bias=False)),
+    "QRNN, ifo of 3 inputs": Small(lambda: QRNN(I, 3, 3, "ifo")),
     "RNN": Small(lambda: RNN(I, 3)),
     "SLSTM": Small(lambda: SLSTM(I, 3)),
     "SLSTM, two heads, exp": Small(lambda: SLSTM(I, 4, 2, forget_gate="exp")),
+    "SRU": Small(lambda: SRU(I, 3, highway_bias=-1.0)),
+    "SRU, peephole": Small(lambda: SRU(I, I, peephole=True, nonlinearity="tanh")),
+    "UGRNN": Small(lambda: UGRNN(I, 3)),
 }
 """By the name of the class, with what is optional after a comma."""

@@ -33,6 +33,8 @@ OF_LSTM = {
     "peephole": {"peephole": True},
     "coupled": {"coupled": True},
     "coupled_peephole": {"coupled": True, "peephole": True},
+    "1997": {"forget_gate": False},
+    "1997_most": {"forget_gate": False, "peephole": True, "layer_norm": True, "proj_size": P},
     "all": {**OFTEN["most"], "peephole": True, "coupled": True},
 }
 OF_GRU = {
@@ -116,14 +118,15 @@ def norm(a):
 def lstm_by_hand(hand, x, dt):
     h, c = hand.get("initial_h", hand.size), hand.get("initial_c", H)
     coupled, all_rows = hand.options.get("coupled"), slice(None)
-    peeps = hand.get("weight_ch", 2 if coupled else 3, H)
+    three = coupled or not hand.options.get("forget_gate", True)
+    peeps = hand.get("weight_ch", 2 if three else 3, H)
     for t in range(T):
         c = hand.decay(c, dt[t])
         a = hand.product("ih", x[t], all_rows) + hand.product("hh", h, all_rows)
-        if coupled:
+        if three:
             (i, g, o), (p_i, p_o) = np.split(a, 3), peeps
             i = hand.sigma(i + p_i * c)
-            f = 1 - i
+            f = 1 - i if coupled else 1
         else:
             (i, f, g, o), (p_i, p_f, p_o) = np.split(a, 4), peeps
             i, f = hand.sigma(i + p_i * c), hand.sigma(f + p_f * c)
@@ -289,6 +292,28 @@ def test_the_same_seed_gives_torchs_numbers(make, make_torch, bias):
     torch.manual_seed(3)
     mine = list(make(I, H, bias=bias).parameters())[: len(theirs)]
     assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
+
+
+def test_the_forget_gates_bias_at_the_start():
+    torch.manual_seed(3)
+    plain = LSTM(I, H)
+    torch.manual_seed(3)
+    biased = LSTM(I, H, forget_bias=1.5)
+    forget = torch.arange(4 * H) // H == 1
+    for (name, mine), other in zip(biased.named_parameters(), plain.parameters(), strict=True):
+        if name.startswith("bias"):
+            assert torch.equal(mine[~forget], other[~forget])
+            assert (mine[forget] == (1.5 if name == "bias_ih" else 0)).all()
+        else:
+            assert torch.equal(mine, other)
+
+
+def test_options_of_forgetting_that_contradict_each_other():
+    with pytest.raises(InputError, match="coupled: expected False with forget_gate=False"):
+        LSTM(I, H, coupled=True, forget_gate=False)
+    for options in ({"coupled": True}, {"forget_gate": False}, {"bias": False}):
+        with pytest.raises(InputError, match="forget_bias: expected None where the forget gate has no bias of its own"):
+            LSTM(I, H, forget_bias=1.0, **options)
 
 
 def test_torchs_states_of_an_lstm_with_a_projection():

@@ -18,6 +18,7 @@ OPTIONS = {
     "LSTM": [
         {"peephole": True},
         {"coupled": True},
+        {"forget_gate": False},
         {"layer_norm": True},
         {"peephole": True, "coupled": True, "proj_size": 4, "layer_norm": True, "bias": False},
         {"nonlinearity": "relu", "gate_nonlinearity": "hardtanh"},
@@ -87,6 +88,18 @@ def test_options_are_those_of_the_cells(name, options, bidirectional):
     given = torch.autograd.grad((outputs * weight).sum(), [x, *layer.parameters()])
     for got, gradient in zip(given, torch.autograd.grad((expected * weight).sum(), [x, *wanted]), strict=True):
         torch.testing.assert_close(got, gradient, rtol=1e-4, atol=1e-5)
+
+
+def test_the_forget_gates_bias_at_the_start():
+    layer = ours.LSTM(F, H, num_layers=2, forget_bias=1.0)
+    forget = torch.arange(4 * H) // H == 1
+    for _ in range(2):
+        for name, parameter in layer.named_parameters():
+            if name.startswith("bias"):
+                assert (parameter[forget] == (1 if "_ih_" in name else 0)).all()
+                assert parameter[~forget].unique().numel() == 3 * H
+        assert all(parameter.is_leaf and parameter.requires_grad for parameter in layer.parameters())
+        layer.reset_parameters()
 
 
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])

@@ -53,6 +53,11 @@ def named(choice: Nonlinearity, name: str = "nonlinearity") -> Callable[[Tensor]
     return NAMED[choice]
 
 
+def positive(a: Tensor) -> Tensor:
+    """A + 0.5 where a >= 0, the sigmoid elsewhere: above 0, and of slope 1 on the right (arXiv:2410.01201, B.3)."""
+    return torch.where(a >= 0, a + 0.5, torch.sigmoid(a))
+
+
 def weight(*shape: int) -> nn.Parameter:
     """An empty parameter of this shape; the cell's ``reset_parameters`` fills it."""
     return nn.Parameter(torch.empty(*shape))
@@ -70,6 +75,13 @@ def uniform_(cell: nn.Module, hidden_size: int) -> None:
     bound = bound_of(hidden_size)
     for parameter in cell.parameters(recurse=False):
         nn.init.uniform_(parameter, -bound, bound)
+
+
+def each_gate_(parameter: Tensor, gates: int, fill: Callable[[Tensor], Any]) -> None:
+    """Fill the rows of each gate as the matrix of its own that they are; a rule of initialisation reads its shape."""
+    with torch.no_grad():
+        for rows in parameter.chunk(gates):
+            fill(rows)
 
 
 def check_sizes(proj_size: int = 0, **sizes: int) -> int:

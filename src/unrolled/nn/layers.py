@@ -125,7 +125,8 @@ class LSTM(Layers, nn.LSTM):
         hidden_size: features H of the memory; a list of them as in :class:`RNN`.
         proj_size: features P of h, where it is less than H.
         nonlinearity, gate_nonlinearity: in place of tanh and of sigmoid.
-        peephole, coupled, layer_norm, time_decay, learn_initial_state: as in :class:`unrolled.cells.LSTM`.
+        peephole, coupled, forget_gate, forget_bias, layer_norm, time_decay, learn_initial_state: as in
+            :class:`unrolled.cells.LSTM`.
         recurrent_dropout, zoneout, weight_drop: likewise; in training only.
         return_all_states: a call returns a third thing, the states after every step.
 
@@ -167,6 +168,8 @@ class LSTM(Layers, nn.LSTM):
         gate_nonlinearity: Nonlinearity = "sigmoid",
         peephole: bool = False,
         coupled: bool = False,
+        forget_gate: bool = True,
+        forget_bias: float | None = None,
         layer_norm: bool = False,
         time_decay: bool = False,
         learn_initial_state: bool = False,
@@ -195,6 +198,8 @@ class LSTM(Layers, nn.LSTM):
             gate_nonlinearity=gate_nonlinearity,
             peephole=peephole,
             coupled=coupled,
+            forget_gate=forget_gate,
+            forget_bias=forget_bias,
             layer_norm=layer_norm,
             time_decay=time_decay,
             learn_initial_state=learn_initial_state,
@@ -202,6 +207,8 @@ class LSTM(Layers, nn.LSTM):
             zoneout=zoneout,
             weight_drop=weight_drop,
         )
+        if forget_bias is not None:
+            self.reset_parameters()  # torch's draws know nothing of it
 
 
 class GRU(Layers, nn.GRU):
