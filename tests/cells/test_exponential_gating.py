@@ -179,9 +179,6 @@ def test_pieces_at_once_pass_on_their_state():
     first, state = cell.parallel(x[:5], chunk_size=4)
     others, state = cell.parallel(x[5:], state, chunk_size=4)
     held_to([y, *end], [torch.cat([first, others]), *state], [x, *cell.parameters()])
-    nothing, state = cell.parallel(x[:0], end)
-    assert nothing.shape == (0, B, H)
-    assert all(map(torch.equal, state, end))
     assert cell.parallel(x[:, :0])[0].shape == (T, 0, H)
 
 
@@ -248,6 +245,8 @@ def test_what_pieces_refuse_and_how():
     cell, x = MLSTM(I, H, K), torch.randn(T, B, I)
     with pytest.raises(InputError, match=r"x: expected \(T, B, I\) with I = input_size = 2, got \(11, 3, 5\)"):
         cell.parallel(torch.randn(T, B, 5))
+    with pytest.raises(InputError, match="expected at least one time step, got T = 0"):
+        cell.parallel(x[:0])
     with pytest.raises(InputError, match="chunk_size"):
         cell.parallel(x, chunk_size=0)
     with pytest.raises(InputError, match="lengths"):

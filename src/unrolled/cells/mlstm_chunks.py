@@ -67,6 +67,8 @@ def mlstm_chunkwise(
     chunk_size = at_least_1(chunk_size, "chunk_size")
     if q.dim() != 4:
         raise InputError(f"q: expected (T, B, K, D), got {tuple(q.shape)}.")
+    if not len(q):
+        raise InputError("q: expected at least one time step, got T = 0.")
     steps, rows = q.shape[:2]
     valid = valid_steps(steps, rows, lengths=lengths, mask=mask, device=q.device)
     if reset is not None:
@@ -82,7 +84,7 @@ def mlstm_chunkwise(
         of_part = [flags if flags is None else flags[part] for flags in (valid, reset)]
         read, state = _chunk([a[part].movedim(0, 2) for a in (q, k, v, i, log_f)], state, *of_part)
         reads.append(read.movedim(2, 0))
-    outputs = torch.cat(reads) if reads else torch.zeros_like(v)
+    outputs = torch.cat(reads)
     if valid is not None:
         outputs = select(valid, outputs, torch.zeros_like(outputs))
         state = select(valid.any(0), tuple(state), tuple(begun))  # max(m, 0) is m only after a step
