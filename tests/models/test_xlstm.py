@@ -177,6 +177,7 @@ def test_rows_that_end_earlier_and_episodes_that_begin(chunk_size):
     same([y, *leaves(end)], [mask, *leaves(end_of_mask)])
 
 
+@pytest.mark.slow
 def test_derivatives_are_those_of_differences():
     model = randomised(XLSTM(4, "ms", num_heads=2, chunk_size=2))
     x = torch.randn(3, 2, 4, dtype=torch.float64, requires_grad=True)
@@ -189,6 +190,7 @@ def test_derivatives_are_those_of_differences():
     assert torch.autograd.gradcheck(run, (x, *(p.detach().clone().requires_grad_() for p in model.parameters())))
 
 
+@pytest.mark.slow
 def test_every_backend_computes_the_same():
     x, found = sequence(), []
     for backend in ("reference", "plan", "compiled"):
@@ -200,6 +202,7 @@ def test_every_backend_computes_the_same():
     same(found[0], found[2])
 
 
+@pytest.mark.slow
 def test_it_learns_in_float32_with_dropout():
     torch.manual_seed(0)
     model = XLSTM(SIZE, "ms", num_heads=2, dropout=0.1)
