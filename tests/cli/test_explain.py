@@ -144,7 +144,7 @@ def test_the_source_of_ones_own_is_nothing_but_c(main, own):
 @pytest.mark.parametrize(
     ("code", "arguments", "message"),
     [
-        (2, ["perceptron"], r"CELL: expected one of Elman, GRU, .*, or path.py:ClassName of your own, got 'percept"),
+        (2, ["perceptron"], r"CELL: expected one of .*Elman, .*GRU.*, or path.py:ClassName of your own, got 'percept"),
         (2, ["LSTMState"], "CELL: expected one of"),
         (2, ["own.py"], "CELL: expected one of .* got 'own.py'"),
         (2, ["own.txt:Leaky"], "CELL: expected path.py:ClassName, got 'own.txt:Leaky'"),

@@ -1,7 +1,9 @@
 """The recurrent cells of the literature, one equation a file."""
 
+from . import wrappers
 from .antisymmetric import AntisymmetricRNN
 from .clockwork import ClockworkRNN, ClockworkState
+from .echo_state import EchoState
 from .elman import Elman
 from .general import GeneralRNN
 from .gru import GRU, GRUState
@@ -44,6 +46,7 @@ __all__ = [
     "AntisymmetricRNN",
     "ClockworkRNN",
     "ClockworkState",
+    "EchoState",
     "Elman",
     "GRUState",
     "GeneralRNN",
@@ -60,4 +63,5 @@ __all__ = [
     "QRNNState",
     "SLSTMState",
     "mlstm_chunkwise",
+    "wrappers",
 ]

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -75,7 +76,8 @@ def explain(
         str,
         typer.Argument(
             metavar="CELL",
-            help="A cell of the library, such as LSTM, or path.py:ClassName of your own.",
+            help="A cell of the library, such as LSTM, or path.py:ClassName of your own; with --gradients also the "
+            "folder of a run.",
             show_default=False,
             autocompletion=_cell_names,
         ),
@@ -107,12 +109,31 @@ def explain(
     no_backward: Annotated[
         bool, typer.Option("--no-backward", help="Without gradients, as when a model only predicts.")
     ] = False,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="T of the sequence whose cost the plan totals.")] = 100,
+    steps: Annotated[
+        int,
+        typer.Option(
+            "--steps", min=1, help="T of the sequence whose cost the plan totals, or that is looked back over."
+        ),
+    ] = 100,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="B of that sequence.")] = 16,
     whole: Annotated[
         bool, typer.Option("--whole", help="With --stage source: the hand-written C that comes before it, too.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the same as JSON.")] = False,
+    gradients: Annotated[
+        bool,
+        typer.Option("--gradients", help="Instead: how far back gradients reach, in a trained run or a new cell."),
+    ] = False,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", help="With --gradients: other data than the run's own.", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="With --gradients: a picture, .svg, .png or .pdf.", show_default=False),
+    ] = None,
+    weights: run_commands.Weights = "best",
+    own_cell: run_commands.OwnCell = None,
 ) -> Call:
     """Show what the compiler makes of a cell: nothing is trained or run.
 
@@ -122,7 +143,23 @@ def explain(
     unrolled explain GRU --stage graph --hidden-size 64
 
     unrolled explain my_cell.py:MyCell --stage source > my_cell.c
+
+    unrolled explain runs/book --gradients --output memory.svg
     """
+    if gradients:
+        if stage != "plan" or whole or no_backward:
+            raise UsageProblem("--gradients: expected none of --stage, --whole and --no-backward with it.")
+
+        def look() -> int:
+            from .diagnose import Looking, show
+            from .explain import Sizes
+
+            looking = Looking(data or [], weights, own_cell, steps, batch_size)
+            return show(cell, looking, Sizes(input_size, hidden_size), dtype, output, as_json=as_json)
+
+        return look
+    if data or output is not None or own_cell is not None or weights != "best":
+        raise UsageProblem("--data, --output, --weights, --cell: expected --gradients with them.")
     if stage not in ("graph", "plan", "source"):
         raise UsageProblem(f"--stage: expected one of graph, plan, source, got {stage!r}.")
     if whole and stage != "source":

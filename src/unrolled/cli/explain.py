@@ -77,6 +77,16 @@ def show(
     return 0
 
 
+def made_for(choice: str, sizes: Sizes) -> tuple[Any, int | None]:
+    """As :func:`_made`, with what is wrong said of the argument; one of the user's own has taken its first step."""
+    with _for_the_argument():
+        cell, features = _made(choice, sizes)
+        if is_own(choice):
+            with first_step(choice), torch.no_grad():
+                Recurrent(cell, backend="reference")(torch.zeros(1, 1, features or 0))
+    return cell, features
+
+
 def _made(choice: str, sizes: Sizes) -> tuple[Any, int | None]:
     """The cell, made with the sizes that its class takes, and the features of its input."""
     features, hidden_size = sizes.input_size or SIZE, sizes.hidden_size or SIZE

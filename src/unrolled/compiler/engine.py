@@ -21,6 +21,7 @@ from .function import Engine, Job, apply
 from .interpret import Interpreter
 from .recent import Recent
 from .runtime import settings, thread_count
+from .scan_use import Scans
 from .stored import Known, find, store
 
 
@@ -30,6 +31,7 @@ class Planned:
 
     known: Known
     engine: Engine
+    scans: Scans | None = None  # None: an interpreted plan is run as it is
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,9 @@ def noted(step: Step, run: Unrolling) -> tuple[Recalled, Planned, list[Tensor]] 
 
 
 def _apply(step: Step, run: Unrolling, found: Planned, closed: list[Tensor]) -> tuple[Tree, Tree]:
-    known = found.known
-    return apply(Job(step, run, known.plan, found.engine, known.output, known.after, thread_count()), closed)
+    known, threads = found.known, thread_count()
+    scan = None if found.scans is None else found.scans.engine_for(run, threads)
+    return apply(Job(step, run, known.plan, scan or found.engine, known.output, known.after, threads), closed)
 
 
 def _look_up(key: Hashable, step: Step, run: Unrolling, reading: Reading, *, compiled: bool) -> Planned:
@@ -127,7 +130,8 @@ def _find_or_build(step: Step, run: Unrolling, reading: Reading, *, compiled: bo
     from .kernel import Compiled
 
     try:
-        return Planned(known, Compiled(known.source, known.plan))
+        engine = Compiled(known.source, known.plan)
+        return Planned(known, engine, Scans(known.plan, engine))
     except UnsupportedStep as error:
         raise UnsupportedStep(f"{error} `unrolled doctor` shows what is found on this machine.") from error.__cause__
 

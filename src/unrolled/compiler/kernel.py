@@ -62,7 +62,7 @@ class Compiled:
         call, parts = self.forwards, self.source.forward.parts
         rows = run.steps * run.batch_size
         if parts.first:
-            evaluate(plan.graph, parts.first, values, rows, state[0].device, _PRODUCTS)
+            evaluate(plan.graph, parts.first, values, rows, CPU, _PRODUCTS)
         layout = call.layout(run, job.threads)
         block = MEMORY.take(layout.block_size) if call.block else None
         first = call.wide(state)
@@ -72,7 +72,7 @@ class Compiled:
         carried = [leaf for column in zip(first, last, other, spare, strict=True) for leaf in column]
         sequences = call(layout, values, run, carried, block)
         if parts.last:
-            evaluate(plan.graph, parts.last, values, rows, state[0].device, _PRODUCTS)
+            evaluate(plan.graph, parts.last, values, rows, CPU, _PRODUCTS)
         kept = [] if block is None else [block]
         return sequences, call.narrow(last), [*kept, *(values[index] for index in self.apart)]
 
@@ -84,7 +84,7 @@ class Compiled:
         call, kernel = self.backwards, self.source.backward
         assert call is not None
         assert kernel is not None
-        rows, device = run.steps * run.batch_size, shapes[0].device
+        rows, device = run.steps * run.batch_size, CPU
         layout = call.layout(run, job.threads)
         block = kept.pop(0) if call.block else None
         values.update(zip(self.apart, kept, strict=True))

@@ -76,7 +76,7 @@ def make_plan(graph: Graph, wanted: tuple[bool, ...] | None) -> Plan:
         backward_nodes = ancestors(graph, grads, stop=lambda index: index in forward_nodes) - forward_nodes
     needed = {o for index in backward_nodes for o in graph.nodes[index].operands() if o in forward_nodes}
     needed |= {grad for grad in grads if grad in forward_nodes}
-    saved = _kept(graph, needed)
+    saved = cheapest_kept(graph, needed)
     forward = _direction(graph, forward_nodes, graph.state, graph.new_state, [*graph.output, *saved])
     backward = None
     if grads:
@@ -98,7 +98,7 @@ def _price(graph: Graph, index: int, *, given: bool) -> int | None:
     return size if given else 2 * size + (graph.nodes[index].op == "slice")  # rather whole than in slices
 
 
-def _kept(graph: Graph, needed: set[int]) -> set[int]:
+def cheapest_kept(graph: Graph, needed: set[int]) -> set[int]:
     """The values of the forward half to keep for the backward half: the fewest bytes."""
     given = set(graph.x)  # stored in any case; an output that is kept is a copy, for its owner may change it
 

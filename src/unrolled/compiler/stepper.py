@@ -73,6 +73,8 @@ def make_again(step: Step, run: Unrolling, backend: str, *, single: bool) -> tup
     recalled, planned, closed = known
     if getattr(type(owner), "step", None) is not function:
         return recalled, None
+    if planned.scans is None or planned.scans.engine_for(run, thread_count()) is not None:
+        return recalled, None
     if not isinstance(function, FunctionType):
         return recalled, None
     given = [*([] if run.x is None else leaves(run.x)), *leaves(run.state)]

@@ -139,10 +139,22 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Linearity:
+    """Whether the next value of some tensors of the state is linear in their last one: s(t) = A(t) s(t-1) + b(t)."""
+
+    state: tuple[str, ...]
+    kind: str  # "elements": A is diagonal; "blocks", "dense"; "known": A is zero; "nonlinear"
+    block: int  # elements in the largest block of A
+    given: tuple[str, ...]  # other tensors of the state, on whose values A and b may depend
+    cause: str  # what is not linear: "tanh at cell.py:12"; "" where all is
+
+
+@dataclass(frozen=True)
 class PlanFacts:
     """How a sequence is run."""
 
     name: str
+    linearity: tuple[Linearity, ...]
     forward: DirectionFacts
     backward: DirectionFacts | None
     kept: tuple[Kept, ...]

@@ -6,13 +6,26 @@ from dataclasses import replace
 from ..compiler.codegen.contract import Kernel, Part, Source
 from ..compiler.codegen.parts import total_of
 from ..compiler.codegen.prelude import without_prelude
-from ..compiler.graph import Graph, ancestors
+from ..compiler.graph import Graph, ancestors, at
+from ..compiler.linear import Stage, stages
 from ..compiler.plan import Plan
 from ..compiler.stored import Known
 from ..core import Tree
 from .cost import example, kernel_itemsize, part_cost, torch_cost, totals_cost
-from .facts import DirectionFacts, GraphFacts, Half, Kept, PartFacts, PlanFacts, Result, SourceFacts, Value, Weight
-from .names import Names, reached_names, tree_names
+from .facts import (
+    DirectionFacts,
+    GraphFacts,
+    Half,
+    Kept,
+    Linearity,
+    PartFacts,
+    PlanFacts,
+    Result,
+    SourceFacts,
+    Value,
+    Weight,
+)
+from .names import Names, reached_names, short_line, tree_names
 
 
 class Gatherer:
@@ -73,13 +86,25 @@ class Gatherer:
         saved = plan.saved if backward is not None else ()
         kept = tuple(self._kept(index) for index in saved if graph.is_rows(index))
         totals = example(forward, backward, kept, steps, batch_size)
-        return PlanFacts(self.name, forward, backward, kept, again, totals)
+        linear = tuple(map(self._linearity, stages(graph, graph.state, graph.new_state)))
+        return PlanFacts(self.name, linear, forward, backward, kept, again, totals)
 
     def source_facts(self, source: Source, *, whole: bool) -> SourceFacts:
         """The generated C, without the hand-written C before it unless ``whole``."""
         own = without_prelude(source.text)
         lines = source.text.count("\n") - own.count("\n")
         return SourceFacts(self.name, lines, whole, source.text if whole else own.lstrip("\n"))
+
+    def _linearity(self, stage: Stage) -> Linearity:
+        graph, own = self.graph, stage.leaves
+        above = ancestors(graph, [graph.new_state[k] for k in own])
+        given = [name for k, name in enumerate(self.state) if graph.state[k] in above and k not in own]
+        cause = ""
+        if stage.kind == "nonlinear":
+            node = None if stage.cause is None else graph.nodes[stage.cause]
+            dtype = graph.nodes[graph.state[own[0]]].dtype
+            cause = f"{str(dtype).removeprefix('torch.')}" if node is None else node.op + at(short_line(node.where))
+        return Linearity(tuple(self.state[k] for k in own), stage.kind, stage.block, tuple(given), cause)
 
     def _forward_nodes(self) -> set[int]:
         return ancestors(self.graph, [*self.graph.output, *self.graph.new_state])

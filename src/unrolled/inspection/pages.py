@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from .facts import DirectionFacts, GraphFacts, Operation, PartFacts, PlanFacts, Result, SourceFacts, Value
+from .facts import DirectionFacts, GraphFacts, Linearity, Operation, PartFacts, PlanFacts, Result, SourceFacts, Value
 from .text import GLUE, INDENT, listed, paragraph, shortened, size, table
 
 LINE = 24  # columns of a file:line at most
@@ -40,12 +40,31 @@ def graph_page(facts: GraphFacts) -> str:
 def plan_page(facts: PlanFacts) -> str:
     """How a sequence is run, what is kept, and what it costs."""
     lines = [*paragraph(f"{facts.name}: how a sequence is run"), "", *paragraph(LEGEND)]
+    lines += ["", *(line for entry in facts.linearity for line in paragraph(_linearity(entry), "", INDENT))]
     lines += ["", "FORWARD IN TIME", *_direction(facts.forward, "first step to last")]
     if facts.backward is None:
         lines += ["", "BACK THROUGH TIME", f"{INDENT}not at all: no gradient is wanted"]
     else:
         lines += ["", *_kept(facts), "", "BACK THROUGH TIME", *_direction(facts.backward, "last step to first")]
     return "\n".join([*lines, "", *_costs(facts), "", *_example(facts)])
+
+
+def _linearity(entry: Linearity) -> str:
+    """One sentence on some tensors of the state."""
+    names = ", ".join(entry.state)
+    given = f", given {', '.join(entry.given)}" if entry.given else ""
+    if entry.kind == "known":
+        return f"{names}: does not depend on its last value{given}"
+    if entry.kind == "nonlinear":
+        return f"{names}: not linear in the state{given}: {entry.cause}"
+    how = {
+        "elements": "element by element",
+        "blocks": f"in blocks of {entry.block} elements",
+        "dense": "but not element by element",
+    }[entry.kind]
+    letters = "a(t) s(t-1) + b(t)" if entry.kind == "elements" else "A(t) s(t-1) + b(t)"
+    parallel = "" if entry.kind == "dense" else "; can run in parallel over time"
+    return f"{names}: linear in the state{given}, {how}: s(t) = {letters}{parallel}"
 
 
 def source_page(facts: SourceFacts) -> str:

@@ -1,8 +1,10 @@
 """Models made of recurrent layers."""
 
 from .causal_convolution import CausalConvolution
+from .echo_state_network import EchoStateNetwork
 from .language_model import LanguageModel
 from .mlstm_block import MLSTMBlock, MLSTMBlockState
+from .ridge import RidgeReadout
 from .sequence_to_sequence import SequenceToSequence
 from .sequence_to_vector import SequenceToVector
 from .slstm_block import SLSTMBlock, SLSTMBlockState
@@ -14,9 +16,11 @@ from .xlstm import XLSTM
 __all__ = [
     "XLSTM",
     "CausalConvolution",
+    "EchoStateNetwork",
     "LanguageModel",
     "MLSTMBlock",
     "MLSTMBlockState",
+    "RidgeReadout",
     "SLSTMBlock",
     "SLSTMBlockState",
     "SequenceToSequence",

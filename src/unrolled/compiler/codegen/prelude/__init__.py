@@ -35,6 +35,11 @@ def gemm() -> str:
     return "\n".join([prelude(True), *(_for_type(*one, ("gemm.h",)) for one in (REAL, DOUBLE, HALF))])
 
 
+def scan() -> str:
+    """The C text of a recurrence that is linear, in parallel over time, for float and double."""
+    return "\n".join([prelude(), *(_for_type(*one, ("scan.h",)) for one in (REAL, DOUBLE))])
+
+
 def _for_type(real: str, item: str, packed: str, suffix: str, names: tuple[str, ...]) -> str:
     macros = {"u_real": real, "u_item": item, "u_packed": packed, "u_T(name)": f"name##_{suffix}"}
     if real == item:
