@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from .expression import Expr
-from .text_form import FACTOR, PART, POWER, PRODUCT, REDUCED, SUM, TERM, number_text, terms
+from .text_form import FACTOR, PART, POWER, PRODUCT, REDUCED, SUM, TERM, absolute, number_text, terms
 
 SIGNS = {"eq": "=", "ne": r"\neq", "lt": "<", "le": r"\leq", "gt": ">", "ge": r"\geq"}
 NAMES = {
@@ -68,9 +68,11 @@ class _Latex:
         result = ""
         for sign, term in terms(expr):
             if not result:
-                result = ("-" if sign < 0 else "") + self.inside(term, FACTOR if sign < 0 else TERM)
+                result = ("-" if sign < 0 else "") + self.inside(term, FACTOR if sign < 0 else SUM)
             else:
-                result += (" + " if sign > 0 else " - ") + self.inside(term, TERM)
+                positive = absolute(term)
+                sign *= 1 if positive is term else -1
+                result += (" + " if sign > 0 else " - ") + self.inside(positive, TERM)
         return SUM, result
 
     _sub = _add

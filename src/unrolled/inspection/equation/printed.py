@@ -137,7 +137,7 @@ def wrapped(line: str) -> str:
             depth += (letter in "([") - (letter in ")]")
             if place > WIDTH // 3 and letter == " ":
                 if line[place + 1] in "+-*/":
-                    choices.append((depth, -place))
+                    choices.append((depth + 0.25 * (line[place + 1] in "*/"), -place))
                 elif line[place - 1] in ",;":
                     choices.append((depth + 0.5, -place))
         if not choices:

@@ -5,10 +5,11 @@ letters stand for any value; ``n`` for the number of entries along the last axis
 ``amax`` are taken here; ``eps`` and names that begin with ``k`` for any number.
 """
 
+import math
 from collections.abc import Iterator
 from functools import cache
 
-from .expression import Expr
+from .expression import Expr, broadcast
 from .parsing import Tree, parse
 
 RULES = (
@@ -35,6 +36,9 @@ RULES = (
     ("a^3", "a^2 * a"),
     ("a^2", "a * a"),
     ("1 / a", "reciprocal(a)"),
+    ("k / a", "k * (1 / a)"),
+    ("a + k * (b - a)", "where(abs(k) >= 0.5, k - 1, k) * (b - a) + where(abs(k) >= 0.5, b, a)"),  # lerp
+    ("a + w * (b - a)", "where(abs(w) >= 0.5, w - 1, w) * (b - a) + where(abs(w) >= 0.5, b, a)"),
 )
 NAMES = {"max": "maximum", "min": "minimum"}
 REDUCED = ("sum", "mean", "amax")
@@ -99,7 +103,7 @@ def _matches(pattern: Tree, expr: Expr, found: Found) -> Iterator[Found]:
     if pattern.op == "name":
         yield from _of_name(pattern.data[0], expr, found)
     elif pattern.op == "number":
-        if expr.op == "number" and abs(expr.data[0] - pattern.data[0]) <= 1e-12:
+        if expr.op == "number" and math.isclose(expr.data[0], pattern.data[0], rel_tol=1e-12):
             yield found
     elif pattern.op in REDUCED:
         if expr.op == "spread" and expr.data == (True,) * (len(expr.data) - 1) + (False,):
@@ -131,12 +135,12 @@ def _of_name(name: str, expr: Expr, found: Found) -> Iterator[Found]:
         yield {**found, name: expr}
 
 
-def _made(name: Tree, found: Found, whole: Expr) -> Expr:
+def _made(name: Tree, found: Found, whole: Expr, *, inside: bool = False) -> Expr:
     if name.op == "name":
         return found[name.data[0]]
     if name.op == "number":
         return Expr("number", (), (), name.data)
-    args = tuple(_made(arg, found, whole) for arg in name.args)
+    args = tuple(_made(arg, found, whole, inside=True) for arg in name.args)
     if name.op in REDUCED:
         return Expr(name.op, args, whole.shape, (len(args[0].shape) - 1,))
-    return Expr(name.op, args, whole.shape)
+    return Expr(name.op, args, broadcast([arg.shape for arg in args]) if inside else whole.shape)

@@ -1,5 +1,6 @@
 """Symbols for all that an equation speaks of."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,6 +9,7 @@ from ...compiler.locals import PART
 from .expression import Expr, walk
 from .lines import Draft, depends_on_time, replaced
 from .naming import Taken, best, latex_of, of_parameter, of_rows
+from .text_form import text
 
 Leaf = tuple[str, Any]  # kind and key: ("x", 0), ("state", 1), ("closed", 2), ("value", 3), ("rows", (2, 0, 5))
 
@@ -71,7 +73,7 @@ def leaf(kind: str, key: Any, shape: tuple[int, ...] = ()) -> Expr:
 
 def give_symbols(step: Step, wanted: Mapping[Leaf, str], clock: str = "t") -> Symbols:
     """Symbols by the user's names, and where ``wanted`` says otherwise by that."""
-    taken, of = Taken(), dict[Leaf, Symbol]()
+    taken, of = Taken(_functions(step)), dict[Leaf, Symbol]()
     if clock != "t":
         taken.give(clock)
 
@@ -110,6 +112,12 @@ def give_symbols(step: Step, wanted: Mapping[Leaf, str], clock: str = "t") -> Sy
     _name_lines(step, taken, of, finals, wanted)
     drafts, rows = _name_rows(step, taken, of, parted, letters["h"])
     return Symbols(of, tuple(outputs), tuple(drafts), rows)
+
+
+def _functions(step: Step) -> set[str]:
+    """The functions that the equations call: no symbol has the name of one."""
+    rights = [*(line.right for line in step.drafts), *step.after, *step.outputs]
+    return {name for right in rights for name in re.findall(r"(\w+)\(", text(right, lambda _: "0"))}
 
 
 def _leaf_like(step: Step, kind: str, key: int) -> Expr:

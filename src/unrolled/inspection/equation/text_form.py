@@ -67,9 +67,11 @@ class _Text:
         result = ""
         for sign, term in terms(expr):
             if not result:
-                result = ("-" if sign < 0 else "") + self.inside(term, FACTOR if sign < 0 else TERM)
+                result = ("-" if sign < 0 else "") + self.inside(term, FACTOR if sign < 0 else SUM)
             else:
-                result += (" + " if sign > 0 else " - ") + self.inside(term, TERM)
+                positive = absolute(term)
+                sign *= 1 if positive is term else -1
+                result += (" + " if sign > 0 else " - ") + self.inside(positive, TERM)
         return SUM, result
 
     _sub = _add
@@ -152,7 +154,7 @@ def number_text(value: float) -> str:
     if value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     plain = repr(value)
-    if len(plain) > LONGEST:
+    if len(plain) > LONGEST and abs(value) <= LARGEST:
         fraction = Fraction(value).limit_denominator(LARGEST)
         if float(fraction) == value:
             return f"{fraction.numerator}/{fraction.denominator}"
@@ -175,6 +177,17 @@ def _terms(expr: Expr, sign: int) -> list[tuple[int, Expr]]:
         a, b = expr.args
         return _terms(a, sign) + _terms(b, sign if expr.op == "add" else -sign)
     return _terms(expr.args[0], -sign) if expr.op == "neg" else [(sign, expr)]
+
+
+def absolute(term: Expr) -> Expr:
+    """A term that begins with a negative number, without its sign; any other as it is."""
+    if term.op == "number" and term.data[0] < 0:
+        return Expr("number", (), (), (-term.data[0],))
+    if term.op in ("mul", "div"):
+        first = absolute(term.args[0])
+        if first is not term.args[0]:
+            return Expr(term.op, (first, term.args[1]), term.shape)
+    return term
 
 
 def is_parameter(expr: Expr) -> bool:
