@@ -1,6 +1,5 @@
 """Show a cell's equation: what its step computes, its symbols and its graph over time; or work an example out."""
 
-import ast
 import inspect
 import json
 import sys
@@ -20,7 +19,7 @@ from ..inspection.numbers import INPUTS, numbers
 from ..inspection.text import paragraph
 from ..tasks.cells import is_own, own_object
 from ..training.checkpoint import write_atomically
-from .explain import BY_REFERENCE, DTYPES, Sizes, checked, class_of, made_for
+from .explain import BY_REFERENCE, DTYPES, Sizes, checked, class_of, is_function, made_for
 
 INPUT_SIZE, HIDDEN_SIZE = 3, 8  # where none are asked for: unequal, so that a size says what it is
 SIZES = ("input_size", "hidden_size", "output_size")
@@ -117,12 +116,7 @@ def _found(choice: str, sizes: Sizes, dtype: str, notation: str | None) -> Equat
 
 def _own_step(choice: str, sizes: Sizes) -> Any:
     """The function of one's own if it is a step; None where it makes a cell, as a class does."""
-    path, _, name = choice.rpartition(":")
-    try:
-        body = ast.parse(Path(path).read_text(encoding="utf-8")).body  # read before it is run, which is done once
-    except (OSError, ValueError, SyntaxError):
-        return None  # said where the cell is made
-    if not any(isinstance(part, ast.FunctionDef) and part.name == name for part in body):
+    if not is_function(choice):  # read before it is run, which is done once
         return None
     try:
         thing = own_object(choice)

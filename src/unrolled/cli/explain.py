@@ -1,10 +1,12 @@
 """Show what the compiler makes of a cell."""
 
+import ast
 import inspect
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +19,10 @@ from ..tasks.cells import cell_factory, first_step, is_own, plain_name
 
 SIZE = 128  # features, where none are asked for
 BY_REFERENCE = "With backend='auto' the reference runs it, step by step."
+A_STEP = (
+    "A step function, (x, state) -> (output, state), has only its equation here; for the rest call unrolled.explain, "
+    "or unrolled.inspection.numbers.numbers, in Python, or make it a class."
+)
 DTYPES = ("float32", "float64", "bfloat16")
 
 
@@ -85,7 +91,7 @@ def checked(choice: str, sizes: Sizes, dtype: str) -> tuple[Any, torch.Tensor | 
 
 def made_for(choice: str, sizes: Sizes) -> tuple[Any, int | None]:
     """As :func:`_made`, with what is wrong said of the argument; one of the user's own has taken its first step."""
-    with _for_the_argument():
+    with _for_the_argument(choice):
         cell, features = _made(choice, sizes)
         if is_own(choice):
             with first_step(choice), torch.no_grad():
@@ -150,9 +156,20 @@ def _classes() -> dict[str, type[Cell]]:
 
 
 @contextmanager
-def _for_the_argument() -> Iterator[None]:
-    """The loader of the text task speaks of its option --cell; here the cell is an argument."""
+def _for_the_argument(choice: str) -> Iterator[None]:
+    """The loader of the text task speaks of its option --cell; here the cell is an argument, and may be a step."""
     try:
         yield
     except UnrolledError as error:
-        raise type(error)(str(error).replace("--cell", "CELL", 1)) from error
+        hint = f" {A_STEP}" if is_own(choice) and is_function(choice) else ""
+        raise type(error)(str(error).replace("--cell", "CELL", 1) + hint) from error
+
+
+def is_function(choice: str) -> bool:
+    """Whether what is meant is written as a function of two arguments, as a step is; nothing is run."""
+    path, _, name = choice.rpartition(":")
+    try:
+        body = ast.parse(Path(path).read_text(encoding="utf-8")).body
+    except (OSError, ValueError, SyntaxError):
+        return False  # said where the cell is made
+    return any(isinstance(part, ast.FunctionDef) and part.name == name and len(part.args.args) == 2 for part in body)

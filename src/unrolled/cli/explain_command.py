@@ -133,9 +133,19 @@ def explain(
     if stage not in STAGES:
         raise UsageProblem(f"--stage: expected one of {', '.join(STAGES)}, got {stage!r}.")
     if gradients:
-        if stage != "equation" or whole or no_backward or numbers or latex or notation is not None:
+        if (
+            stage != "equation"
+            or whole
+            or no_backward
+            or numbers
+            or latex
+            or notation is not None
+            or settings
+            or inputs
+        ):
             raise UsageProblem(
-                "--gradients: expected none of --stage, --numbers, --notation, --latex, --whole, --no-backward."
+                "--gradients: expected none of --stage, --numbers, --set, --inputs, --notation, --latex, --whole, "
+                "--no-backward."
             )
 
         def look() -> int:
@@ -152,7 +162,12 @@ def explain(
         raise UsageProblem(f"--whole: expected --stage source with it, got --stage {stage}.")
     if (settings or inputs) and not numbers:
         raise UsageProblem("--set, --inputs: expected --numbers with them.")
-    if stage == "equation" or numbers:
+    if numbers and (stage != "equation" or latex or output is not None or input_size or hidden_size):
+        raise UsageProblem(
+            "--numbers: expected none of --stage, --latex, --output, --input-size, --hidden-size with it; it prints an "
+            "example in which every size is 1."
+        )
+    if stage == "equation":
         return _equation(
             cell, (input_size, hidden_size), dtype, (notation, latex, output, as_json), numbers, settings, inputs
         )
