@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from unrolled.cells import GRU, LSTM, Elman
+from unrolled.cells import GRU, LRU, LSTM, QRNN, SRU, Elman, MinGRU, MinLSTM
 from unrolled.compiler.build import build
 from unrolled.compiler.fingerprint import read
 from unrolled.compiler.linear import stages
@@ -190,6 +190,22 @@ def test_a_state_of_whole_numbers_is_not_called_linear():
 def test_cells_whose_state_goes_through_a_nonlinearity(cell):
     cell = cell(H, 3).double()
     assert [stage.kind for stage in judged(cell.step, cell.initial_state(B))[1]] == ["nonlinear"]
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (MinGRU, {(0,): "elements"}),
+        (MinLSTM, {(0,): "elements"}),
+        (SRU, {(0,): "elements"}),
+        (lambda *sizes: SRU(*sizes, peephole=True), {(0,): "nonlinear"}),
+        (QRNN, {(0,): "elements", (1,): "known"}),
+        (LRU, {(0, 1): "blocks"}),
+    ],
+)
+def test_cells_that_are_linear_and_one_that_just_is_not(make, expected):
+    cell = make(H, 3).double()
+    assert {stage.leaves: stage.kind for stage in judged(cell.step, cell.initial_state(B))[1]} == expected
 
 
 def test_the_lstm_is_not_linear_since_its_gates_read_h():

@@ -328,6 +328,20 @@ def test_gradients_of_gradients_and_many_at_once(scans):
     assert scans["forward"] == 2
 
 
+def test_with_checkpoints_each_chunk_is_scanned(scans):
+    cell, x, state = made("turned", 150, 2)
+    found = []
+    for backend, every in (("reference", None), ("compiled", 70)):
+        layer = unrolled.Recurrent(cell, backend=backend, checkpoint_every=every)
+        outputs, last = layer(x, state)
+        loss = (outputs**2).sum() + last.re.sum()
+        found.append((outputs, *last, *torch.autograd.grad(loss, [x, *state, *cell.parameters()], allow_unused=True)))
+    for a, b in zip(*found, strict=True):
+        assert (a is None) == (b is None)
+        assert a is None or torch.allclose(a, b, rtol=1e-10, atol=1e-10)
+    assert scans == {"forward": 4, "backward": 2}  # 70 and 70 steps, each once more on the way back; 10 by the loop
+
+
 def test_outputs_may_be_changed_in_place(scans):
     """What is kept for the way back is nobody else's."""
     cell, x, state = made("min_gru", 80, 1)
