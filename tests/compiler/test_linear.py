@@ -145,8 +145,14 @@ def test_elements_that_are_coupled_form_blocks():
     def summed(x, h):
         return h, x + h.sum(-1, keepdim=True)
 
+    def written(x, h):
+        h = h.clone()
+        h[:, 1] = h[:, 0] * x[:, 2]
+        return h, h
+
     assert kinds(turned, H, H) == {(0, 1): "blocks"}
-    for step, block, aligned in ((turned, 2, True), (flipped, 2, False), (pairs, 2, False), (summed, H, False)):
+    cases = ((turned, 2, True), (flipped, 2, False), (pairs, 2, False), (summed, H, False), (written, 2, False))
+    for step, block, aligned in cases:
         state = torch.randn(B, H, dtype=torch.float64)
         _, (stage,) = judged(step, (state, state.clone()) if step is turned else state)
         assert (stage.kind, stage.block, stage.aligned) == ("blocks", block, aligned), step.__name__
