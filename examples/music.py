@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils.rnn import pad_sequence
 
-from unrolled.cells import GRU, LSTM
+from unrolled.cells import GRU, LSTM, RNN
 from unrolled.models import SequenceToSequence
 
 KEYS, LOWEST = 88, 21  # of a piano, the first of which has this MIDI number
@@ -108,7 +108,7 @@ def go_on(model, piece, steps):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("file", type=Path, nargs="?", help="chorales as npz")
-    parser.add_argument("--cell", choices=["gru", "lstm"], default="lstm")
+    parser.add_argument("--cell", choices=["gru", "lstm", "rnn"], default="lstm")
     parser.add_argument("--hidden-size", type=int, default=200)
     parser.add_argument("--dropout", type=float, default=0.3)
     parser.add_argument("--learning-rate", type=float, default=5e-3)
@@ -124,7 +124,10 @@ def main():
     parts = made_up if options.file is None else read(options.file)
     print("pieces:", ", ".join(f"{len(pieces)} {part}" for part, pieces in parts.items()))
 
-    cell, chords = {"gru": GRU, "lstm": LSTM}[options.cell], nn.Linear(KEYS, 100)  # a chord to what the layer reads
+    cell, chords = (
+        {"gru": GRU, "lstm": LSTM, "rnn": RNN}[options.cell],
+        nn.Linear(KEYS, 100),
+    )  # a chord to what the layer reads
     model = SequenceToSequence(
         100, lambda size: cell(size, options.hidden_size), KEYS, dropout=options.dropout, embedding=chords
     )

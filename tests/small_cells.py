@@ -25,6 +25,7 @@ from unrolled.cells import (
     UGRNN,
     AntisymmetricRNN,
     ClockworkRNN,
+    EchoState,
     Elman,
     GeneralRNN,
     IndRNN,
@@ -34,6 +35,7 @@ from unrolled.cells import (
     MinLSTM,
     OutputFeedback,
 )
+from unrolled.cells.wrappers import InputNorm, Residual, VariationalDropout, WeightDrop, Zoneout
 
 I = 2  # features of x, unequal to the others  # noqa: E741
 
@@ -55,11 +57,13 @@ SMALL: dict[str, Small] = {
     "AntisymmetricRNN": Small(lambda: AntisymmetricRNN(I, 3)),
     "AntisymmetricRNN, gated": Small(lambda: AntisymmetricRNN(I, 3, gated=True)),
     "ClockworkRNN": Small(lambda: ClockworkRNN(I, 5, periods=(1, 2, 3))),
+    "EchoState": Small(lambda: EchoState(I, 3, sparsity=0.4, leak_rate=0.3, bias_scaling=0.5)),
     "Elman": Small(lambda: Elman(I, 3, 2, output_nonlinearity="softmax")),
     "GeneralRNN": Small(lambda: GeneralRNN(I, 3, 2, nonlinearity="sin", output_nonlinearity="sigmoid")),
     "GRU": Small(lambda: GRU(I, 3)),
     "GRU, reset before": Small(lambda: GRU(I, 3, reset_after=False)),
     "IndRNN": Small(lambda: IndRNN(I, 3, steps=4)),
+    "InputNorm, of RNN": Small(lambda: InputNorm(RNN(I, 3))),
     "IRNN": Small(lambda: IRNN(I, 3)),
     "JANET": Small(lambda: JANET(I, 3)),
     "Jordan": Small(lambda: Jordan(I, 3, 2)),
@@ -88,9 +92,13 @@ SMALL: dict[str, Small] = {
     "QRNN": Small(lambda: QRNN(I, 3)),
     "QRNN, f of 1 input": Small(lambda: QRNN(I, 3, 1, "f", bias=False)),
     "QRNN, ifo of 3 inputs": Small(lambda: QRNN(I, 3, 3, "ifo")),
+    "Residual, of Zoneout of GRU": Small(lambda: Residual(Zoneout(GRU(I, I), 0.3)).eval()),
     "RNN": Small(lambda: RNN(I, 3)),
     "SRU": Small(lambda: SRU(I, 3, highway_bias=-1.0)),
     "SRU, peephole": Small(lambda: SRU(I, I, peephole=True, nonlinearity="tanh")),
     "UGRNN": Small(lambda: UGRNN(I, 3)),
+    "VariationalDropout, of LSTM": Small(lambda: VariationalDropout(LSTM(I, 3), input=0.5, output=0.5).eval()),
+    "WeightDrop, of Elman": Small(lambda: WeightDrop(Elman(I, 3, 2), 0.5).eval()),
+    "Zoneout, of LSTM": Small(lambda: Zoneout(LSTM(I, 3), (0.2, 0.6)).eval()),
 }
 """By the name of the class, with what is optional after a comma."""

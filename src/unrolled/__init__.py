@@ -19,14 +19,14 @@ if TYPE_CHECKING:
         UnrolledError,
         UnsupportedStep,
     )
-    from .inspection import explain
+    from .inspection import diagnose, equations, explain
     from .layers import Bidirectional, Recurrent, Stack, unroll
     from .nn import Conversion, convert, restore
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "explain": "inspection",
+    **dict.fromkeys(("diagnose", "equations", "explain"), "inspection"),
     **dict.fromkeys(("Bidirectional", "Recurrent", "Stack", "unroll"), "layers"),
     **dict.fromkeys(("Conversion", "convert", "restore"), "nn"),
     **dict.fromkeys(
@@ -61,6 +61,8 @@ __all__ = [
     "cells",
     "convert",
     "core",
+    "diagnose",
+    "equations",
     "explain",
     "inspection",
     "layers",

@@ -9,7 +9,7 @@ import pytest
 from torch import nn
 
 from unrolled import InputError
-from unrolled.bench import GROUPS, Options, Results, Shape, benchmark, run
+from unrolled.bench import GROUPS, Options, Results, Shape, benchmark, every_cell, run
 from unrolled.bench.benchmark import Watcher
 from unrolled.bench.memory import NotMeasured, training_bytes
 from unrolled.bench.options import parse_groups, parse_shape
@@ -65,6 +65,7 @@ def some_results(**more):
 
 def test_every_group_is_measured_without_any_peer_but_torch(no_peers, monkeypatch):
     monkeypatch.setitem(CELLS, "invented", {"mixture": CELLS["invented"]["mixture"]})
+    monkeypatch.setattr(every_cell, "names", lambda: ["Elman"])
 
     class Own(nn.Module):
         def __init__(self, size):
@@ -82,8 +83,9 @@ def test_every_group_is_measured_without_any_peer_but_torch(no_peers, monkeypatc
     assert results.failures == []
     assert results.complete
     assert results.missing == {"onnxruntime": "onnxruntime, onnx", "jax": "jax"}
-    assert {row.group for row in results.rows} == set(GROUPS) - {"share", "linear"}
+    assert {row.group for row in results.rows} == set(GROUPS) - {"share", "linear", "cells"}
     assert {row.peer for row in results.rows if row.group == "lstm"} == {"torch.nn.LSTM"}
+    assert [one.name for one in results.cells] == ["Elman"]
     assert [share.mode for share in results.shares] == ["inference", "training"]
     assert all(0 < share.share < 1 for share in results.shares)
     assert [len(growth.shapes) for growth in results.growth] == [3, 4]
@@ -101,7 +103,7 @@ def test_the_schema():
     assert found["complete"] is True
     assert set(found) == {
         *("format", "complete", "started", "seconds", "machine", "versions", "threads", "missing", "peak_gflops"),
-        *("rows", "summary", "shares", "growth", "failures"),
+        *("rows", "summary", "shares", "growth", "cells", "failures"),
     }
     assert set(found["machine"]) == {"processor", "instructions", "cores", "usable_cores", "system", "python"}
     assert found["threads"]["torch"] == found["threads"]["unrolled"]
@@ -115,7 +117,7 @@ def test_the_schema():
         assert row["ratio"]["best"] == pytest.approx(row["theirs"]["best"] / row["ours"]["best"])
     for line in found["summary"]:
         assert line["minimum"] <= line["geometric_mean"] * (1 + 1e-9)
-    assert found["growth"] == found["shares"] == found["failures"] == []
+    assert found["growth"] == found["shares"] == found["cells"] == found["failures"] == []
 
 
 def test_the_summary():

@@ -195,4 +195,4 @@ def test_help_does_not_load_torch_and_fits_eighty_columns():
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert ended.returncode == 0, ended.stderr
     assert all(len(line) <= 80 for line in ended.stdout.splitlines())
-    assert len([line for line in ended.stdout.splitlines() if line.strip().startswith("unrolled bench")]) == 3
+    assert len([line for line in ended.stdout.splitlines() if line.strip().startswith("unrolled bench")]) == 4

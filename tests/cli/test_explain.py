@@ -80,17 +80,17 @@ def test_it_prints_what_explain_says(main, stage):
 
 
 def test_the_defaults(main):
-    assert main("explain", "Elman")[1] == f"{explain(cells.Elman(128, 128))}\n"
+    assert main("explain", "Elman", "--stage", "plan")[1] == f"{explain(cells.Elman(128, 128))}\n"
 
 
 def test_the_options_reach_the_page(main):
     arguments = ("--input-size", 3, "--hidden-size", 5, "--steps", 7, "--batch-size", 2)
-    assert "for T = 7, B = 2\n" in main("explain", "GRU", *arguments)[1]
+    assert "for T = 7, B = 2\n" in main("explain", "GRU", "--stage", "plan", *arguments)[1]
     for dtype in ("float64", "bfloat16"):
         shown = main("explain", "GRU", "--stage", "graph", "--dtype", dtype, *arguments)[1]
         assert f"x  [B, 3]  {dtype}\n" in shown
         assert f"weight_hh  [15, 5]  {dtype}\n" in shown
-    shown = main("explain", "GRU", "--no-backward", *arguments)[1]
+    shown = main("explain", "GRU", "--stage", "plan", "--no-backward", *arguments)[1]
     assert shown == f"{explain(cells.GRU(3, 5), backward=False, steps=7, batch_size=2)}\n"
 
 
@@ -114,7 +114,7 @@ def test_every_name_is_that_of_a_cell(main):
 
 
 def test_json_says_the_same(main):
-    shown = main("explain", "elman", "--json", "--input-size", 3, "--hidden-size", 5)[1]
+    shown = main("explain", "elman", "--stage", "plan", "--json", "--input-size", 3, "--hidden-size", 5)[1]
     assert json.loads(shown) == explain(cells.Elman(3, 5)).to_dict()
     source = json.loads(main("explain", "elman", "--json", "--stage", "source", "--input-size", 3)[1])
     assert source["prelude_lines"] == prelude().count("\n")
@@ -122,7 +122,8 @@ def test_json_says_the_same(main):
 
 
 def test_a_cell_of_ones_own(main, own):
-    code, shown, errors = main("explain", f"{own}:Leaky", "--input-size", 3, "--hidden-size", 5)
+    arguments = ("--stage", "plan", "--input-size", 3, "--hidden-size", 5)
+    code, shown, errors = main("explain", f"{own}:Leaky", *arguments)
     assert (code, errors) == (0, "")
     assert shown.startswith("Leaky(hidden_size=5): how a sequence is run\n")
     assert "own.py:13" in shown
@@ -144,7 +145,7 @@ def test_the_source_of_ones_own_is_nothing_but_c(main, own):
 @pytest.mark.parametrize(
     ("code", "arguments", "message"),
     [
-        (2, ["perceptron"], r"CELL: expected one of Elman, GRU, .*, or path.py:ClassName of your own, got 'percept"),
+        (2, ["perceptron"], r"CELL: expected one of .*Elman, .*GRU.*, or path.py:ClassName of your own, got 'percept"),
         (2, ["LSTMState"], "CELL: expected one of"),
         (2, ["own.py"], "CELL: expected one of .* got 'own.py'"),
         (2, ["own.txt:Leaky"], "CELL: expected path.py:ClassName, got 'own.txt:Leaky'"),
@@ -154,17 +155,21 @@ def test_the_source_of_ones_own_is_nothing_but_c(main, own):
         (1, ["own.py:Gone"], "own.py defines no Gone"),
         (1, ["own.py:number"], "expected number to be a class, got int"),
         (1, ["broken.py:A"], "CELL: .*broken.py:1: the file does not run: SyntaxError"),
-        (1, ["own.py:Three"], r"CELL: .*own.py.*Three\(128, 128\) failed: .*called with \(input_size, hidden_size\)"),
+        (1, ["own.py:Three"], r"CELL: .*own.py.*Three\(3, 8\) failed: .*called with \(input_size, hidden_size\)"),
         (2, ["own.py:Plain"], "CELL: expected Plain to be a class of modules"),
         (2, ["own.py:function"], "CELL: expected function to be a class of modules"),
         (1, ["own.py:Fails"], r"CELL: .*own.py:27: its first step failed: IndexError"),
         (1, ["own.py:NoState"], r"CELL: .*own.py:31: .*KeyError"),
         (1, ["own.py:One"], r"CELL: .*own.py: .*\(output, state\)"),
-        (1, ["own.py:Mixes"], r"mixes the rows.*own.py:\d+.* With backend='auto' the reference runs it"),
-        (1, ["own.py:Running"], r"no kernel has .*cumsum.*own.py:\d+.* With backend='auto' the reference runs it"),
-        (2, ["LSTM", "--stage", "assembly"], "--stage: expected one of graph, plan, source, got 'assembly'"),
+        (1, ["own.py:Mixes"], r"own.py:\d+ mixes the rows.* With backend='auto' the reference runs it"),
+        (
+            1,
+            ["own.py:Running", "--stage", "plan"],
+            r"no kernel has .*cumsum.*own.py:\d+.* With backend='auto' the reference runs it",
+        ),
+        (2, ["LSTM", "--stage", "assembly"], "--stage: expected one of equation, graph, plan, source, got 'assembly'"),
         (2, ["LSTM", "--dtype", "float16"], "--dtype: expected one of float32, float64, bfloat16, got 'float16'"),
-        (2, ["LSTM", "--whole"], "--whole: expected --stage source with it, got --stage plan"),
+        (2, ["LSTM", "--whole"], "--whole: expected --stage source with it, got --stage equation"),
         (2, ["LSTM", "--hidden-size", "0"], "--hidden-size"),
         (2, ["LSTM", "--input-size", "many"], "--input-size"),
         (2, ["LSTM", "--steps", "0"], "--steps"),
@@ -231,7 +236,7 @@ def test_help_does_not_load_torch_and_fits_eighty_columns():
     assert ended.returncode == 0, ended.stderr
     assert all(len(line) <= 80 for line in ended.stdout.splitlines())
     lines = [line.strip() for line in ended.stdout.splitlines()]
-    assert len([line for line in lines if line.startswith("unrolled explain")]) == 3
+    assert len([line for line in lines if line.startswith("unrolled explain")]) == 5
 
 
 def test_completion():
@@ -241,7 +246,7 @@ def test_completion():
 
     assert completed("unrolled", "expl") == ["explain"]
     assert completed("unrolled", "explain", "G") == ["GRU", "GeneralRNN"]
-    assert completed("unrolled", "explain", "LSTM", "--stage", "") == ["graph", "plan", "source"]
+    assert completed("unrolled", "explain", "LSTM", "--stage", "") == ["equation", "graph", "plan", "source"]
     assert completed("unrolled", "explain", "LSTM", "--dtype", "b") == ["bfloat16"]
 
 

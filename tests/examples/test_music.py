@@ -21,8 +21,9 @@ def figures(printed):
     return [float(found) for found in re.findall(r"([\d.]+) nats a step on test", printed)]
 
 
-def test_made_up_chorales_are_learned():
-    always, model = figures(run("--epochs", "15", "--hidden-size", "64"))
+@pytest.mark.parametrize("options", [(), ("--cell", "rnn", "--learning-rate", "2e-3")])
+def test_made_up_chorales_are_learned(options):
+    always, model = figures(run("--epochs", "15", "--hidden-size", "64", *options))
     assert model < always - 1.5
 
 

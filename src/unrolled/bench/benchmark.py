@@ -10,7 +10,7 @@ import torch
 
 from ..compiler.runtime import thread_count
 from ..core import InputError
-from . import special
+from . import every_cell, special
 from .machine import machine
 from .options import QUICK_STEP_SIZES, STEP_SIZES, Options, Shape
 from .peak import measure
@@ -48,7 +48,7 @@ def run(options: Options | None = None, *, cell: OwnCell | None = None, watcher:
     """Measure; Ctrl-C ends it early, with what was found until then.
 
     Args:
-        options: what to measure, by default all of it, which takes some minutes.
+        options: what to measure, by default all but the group "cells", which takes some minutes.
         cell: a cell of the user's, one more group.
         watcher: is told how it goes.
 
@@ -129,6 +129,10 @@ def _jobs(options: Options, cell: OwnCell | None, missing: tuple[str, ...]) -> I
             assert cell is not None
             for shape in options.shapes:
                 yield Job(group, f"{cell.name} training {shape}", partial(_own, cell, shape, seconds))
+        elif group == "cells":
+            for name in every_cell.names():
+                for shape in options.cells_shapes:
+                    yield Job(group, f"{name} training {shape}", partial(every_cell.measure, name, shape, seconds))
         elif group == "step":
             for size in QUICK_STEP_SIZES if quick else STEP_SIZES:
                 yield Job(group, f"LSTM step 1x1x{size}", partial(single_step, size, seconds))

@@ -9,12 +9,15 @@ GROUPS = {
     "layernorm": "layer-norm LSTM against a Python loop",
     "invented": "three cells that nobody tuned for, against a Python loop",
     "cell": "the cell of --cell against a Python loop",
+    "cells": "every cell of the library: size, and training against its Python loop and our LSTM",
     "step": "one step of an LSTM, batch 1, against torch.nn.LSTMCell",
     "share": "an LSTM's share of the processor's measured peak",
     "bf16": "LSTM in bfloat16 against our own float32, training",
     "memory": "peak memory of a training step; checkpoint_every",
     "linear": "time against the length and the batch size",
 }
+
+BY_DEFAULT = tuple(name for name in GROUPS if name != "cells")  # which takes minutes by itself
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ FULL = (
 )
 QUICK = (Shape(100, 1, 64), Shape(100, 16, 128), Shape(100, 64, 256))
 STEP_SIZES, QUICK_STEP_SIZES = (64, 128, 256, 512), (64, 256)
+CELLS_SHAPE = Shape(100, 16, 128)
 SHARE = Shape(100, 64, 512)
 BF16 = (Shape(100, 64, 512), Shape(100, 32, 1024))
 MEMORY = Shape(100, 64, 512)
@@ -51,13 +55,14 @@ class Options:
 
     Args:
         groups: names of :data:`GROUPS`.
-        shapes: for the groups that are measured at many; the others have sizes of their own.
+        shapes: for the groups that are measured at many; the others have sizes of their own. "cells" takes the
+            shapes that were asked for, in place of the lists ``FULL`` and ``QUICK`` the one of its own.
         threads: of every library; None: as many as PyTorch takes by itself.
         seconds: of timed runs for each comparison, however many runs that are (three rounds at least).
         quick: the smaller sizes of the groups that have sizes of their own.
     """
 
-    groups: tuple[str, ...] = tuple(GROUPS)
+    groups: tuple[str, ...] = BY_DEFAULT
     shapes: tuple[Shape, ...] = FULL
     threads: int | None = None
     seconds: float = SECONDS
@@ -73,6 +78,11 @@ class Options:
             raise ValueError(f"threads: expected at least 1, got {self.threads}.")
         if not self.seconds >= 0:
             raise ValueError(f"seconds: expected 0 or more, got {self.seconds}.")
+
+    @property
+    def cells_shapes(self) -> tuple[Shape, ...]:
+        """For the group of every cell, whose number is enough without a list of shapes."""
+        return (CELLS_SHAPE,) if self.shapes in (FULL, QUICK) else self.shapes
 
 
 def quick() -> Options:

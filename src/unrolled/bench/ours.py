@@ -76,9 +76,9 @@ def _with_both_biases(side: Side) -> Side:
     return Side(side.name, side.run, named, side.pool)
 
 
-def own(cell: nn.Module, x: Tensor, d_outputs: list[Tensor]) -> Side:
+def own(cell: nn.Module, x: Tensor, d_outputs: list[Tensor], backend: str = "compiled") -> Side:
     """A cell of the user's over x, from its own initial state, forward and backward."""
-    layer = Recurrent(cell, backend="compiled")
+    layer = Recurrent(cell, backend=backend)
     return tree_side(NAME, cell, lambda given: layer(given), x, d_outputs)
 
 

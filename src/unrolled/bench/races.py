@@ -97,7 +97,7 @@ def _of_cell(kind: type[BenchCell], shape: Shape) -> Problem:
     return given
 
 
-def own_race(cell: OwnCell, shape: Shape) -> Race:
+def own_race(cell: OwnCell, shape: Shape, *, backend: str = "compiled") -> Race:
     """The user's cell against the loop over its own step, training."""
     torch.manual_seed(0)
     made = cell.make(shape.H)
@@ -116,7 +116,8 @@ def own_race(cell: OwnCell, shape: Shape) -> Race:
 
     peers = {"loop": lambda: python_loop.loop_over(made, x, d_outputs)}
     reduced = max(shape.T * shape.B, 2 * shape.H)
-    return Race("cell", cell.name, "training", shape, reduced, lambda: own(made, x, d_outputs), peers, truth)
+    mine = lambda: own(made, x, d_outputs, backend)  # noqa: E731
+    return Race("cell", cell.name, "training", shape, reduced, mine, peers, truth)
 
 
 def run_race(entry: Race, seconds: float) -> Found:
@@ -126,14 +127,7 @@ def run_race(entry: Race, seconds: float) -> Found:
     racing = [mine]
     for name, make in entry.peers.items():
         try:
-            side = make()
-            theirs = side.named(side.run())
-            try:
-                check(computed, theirs, entry.reduced, peer=side.name)
-            except ArithmeticError:
-                if entry.truth is None:
-                    raise
-                check(computed, theirs, entry.reduced, peer=side.name, truth=entry.truth())
+            side = agreeing(entry, computed, make)
         except Exception as error:  # noqa: BLE001 (a peer fails in its own ways; the others are measured)
             yield failure(entry.group, entry.title, name, error)
             continue
@@ -143,6 +137,23 @@ def run_race(entry: Race, seconds: float) -> Found:
     first, *others = (Times.of(samples) for samples in race(racing, seconds))
     for side, times in zip(racing[1:], others, strict=True):
         yield Row(entry.group, entry.name, entry.mode, entry.shape, side.name, first, times)
+
+
+def agreeing(entry: Race, computed: Named, make: Callable[[], Side]) -> Side:
+    """A peer of this race that computes what we did.
+
+    Raises:
+        Disagreement: it does not.
+    """
+    side = make()
+    theirs = side.named(side.run())
+    try:
+        check(computed, theirs, entry.reduced, peer=side.name)
+    except ArithmeticError:
+        if entry.truth is None:
+            raise
+        check(computed, theirs, entry.reduced, peer=side.name, truth=entry.truth())
+    return side
 
 
 def failure(group: str, title: str, peer: str, error: Exception) -> Failure:

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from .options import Shape
 from .peers import MISSING_HINT
-from .results import Growth, Results, Row
+from .results import CellFigures, Growth, Results, Row
 from .timing import Times
 
 WIDTH = 80
@@ -23,6 +23,8 @@ def report(results: Results) -> str:
     key = lambda row: (row.group, row.name, row.mode, row.unit)  # noqa: E731
     for _, rows in groupby(sorted(results.rows, key=lambda row: _place(results, row)), key=key):
         parts += ["", *_table(list(rows))]
+    for shape in dict.fromkeys(one.shape for one in results.cells):
+        parts += ["", *_cells([one for one in results.cells if one.shape == shape])]
     if results.shares:
         parts += ["", *_shares(results)]
     for growth in results.growth:
@@ -95,6 +97,27 @@ def _amount(times: Times, unit: str) -> str:
         if seconds < limit:
             return f"{seconds * factor:.3g} {name}" if seconds * factor < 1000 else f"{seconds * factor:.0f} {name}"
     return f"{seconds:.3g} s"
+
+
+def _cells(cells: list[CellFigures]) -> Iterator[str]:
+    """A line a cell; below the table what the columns do not say."""
+    yield f"Cells of the library, training, {cells[0].shape}"
+    yield f"  {'cell':<18}{'parameters':>10}{'lines':>7}{'unrolled':>11}{'Python loop':>16}{'our LSTM':>14}"
+    for one in cells:
+        loop, lstm = (f"{ratio['best']:.2f} ({ratio['median']:.2f})" for ratio in one.ratios.values())
+        lines = "-" if one.code_lines is None else one.code_lines
+        amount = f"{_amount(one.ours, 'seconds')}{'*' if one.fallback else ''}"
+        yield f"  {one.name:<18.18}{one.parameters:>10,}{lines:>7}{amount:>11}{loop:>16}{lstm:>14}"
+    yield _wrapped(
+        "parameters: those that are trained. lines: of code in the cell's file, without imports, docstrings, comments "
+        "and empty lines. our LSTM: of as many features, compiled; above 1 the cell is faster.",
+        "  ",
+    )
+    for one in cells:
+        if one.fixed:
+            yield _wrapped(f"{one.name}: {one.fixed:,} more numbers, which are not trained.", "  ")
+        if one.fallback:
+            yield _wrapped(f"* {one.name} has no kernel here and runs as a loop: {one.fallback}", "  ")
 
 
 def _shares(results: Results) -> Iterator[str]:

@@ -71,6 +71,29 @@ class Growth:
 
 
 @dataclass(frozen=True)
+class CellFigures:
+    """A cell of the library: how large it is, and how long a training step takes, beside two others."""
+
+    name: str
+    shape: Shape
+    parameters: int  # that are trained
+    fixed: int  # numbers that are not
+    code_lines: int | None  # of the file that defines it
+    ours: Times
+    loop: Times  # the same cell in a Python loop
+    lstm: Times  # our LSTM of as many features
+    fallback: str | None = None  # why it has no kernel; "ours" is then the reference
+
+    @property
+    def ratios(self) -> dict[str, dict[str, float]]:
+        """How many times as long the loop and the LSTM take."""
+        return {
+            peer: {"best": times.best / self.ours.best, "median": times.median / self.ours.median}
+            for peer, times in (("loop", self.loop), ("lstm", self.lstm))
+        }
+
+
+@dataclass(frozen=True)
 class Failure:
     """A comparison that could not be made."""
 
@@ -93,11 +116,12 @@ class Results:
     rows: list[Row] = field(default_factory=list)
     shares: list[Share] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
+    cells: list[CellFigures] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
     complete: bool = False
 
-    def add(self, found: "Iterable[Row | Share | Growth | Failure]") -> None:
+    def add(self, found: "Iterable[Row | Share | Growth | CellFigures | Failure]") -> None:
         """Take in what one job has found."""
         for item in found:
             match item:
@@ -107,6 +131,8 @@ class Results:
                     self.shares.append(item)
                 case Growth():
                     self.growth.append(item)
+                case CellFigures():
+                    self.cells.append(item)
                 case Failure():
                     self.failures.append(item)
 
@@ -145,6 +171,7 @@ class Results:
             "summary": self.summary(),
             "shares": [asdict(share) | {"share": share.share} for share in self.shares],
             "growth": [asdict(one) | {"relative": one.relative()} for one in self.growth],
+            "cells": [asdict(one) | {"ratio": one.ratios} for one in self.cells],
             "failures": [asdict(failure) for failure in self.failures],
         }
 

@@ -1,7 +1,9 @@
 """The recurrent cells of the literature, one equation a file."""
 
+from . import wrappers
 from .antisymmetric import AntisymmetricRNN
 from .clockwork import ClockworkRNN, ClockworkState
+from .echo_state import EchoState
 from .elman import Elman
 from .general import GeneralRNN
 from .gru import GRU, GRUState
@@ -39,6 +41,7 @@ __all__ = [
     "AntisymmetricRNN",
     "ClockworkRNN",
     "ClockworkState",
+    "EchoState",
     "Elman",
     "GRUState",
     "GeneralRNN",
@@ -52,4 +55,5 @@ __all__ = [
     "MinLSTM",
     "OutputFeedback",
     "QRNNState",
+    "wrappers",
 ]

@@ -8,7 +8,8 @@ import typer
 
 from . import run_commands
 from .bench_command import bench
-from .errors import UsageProblem, run
+from .errors import run
+from .explain_command import explain
 from .train_command import train, tune
 
 app = typer.Typer(
@@ -63,89 +64,7 @@ def _unrolled(
     pass
 
 
-def _cell_names() -> list[str]:
-    from .explain import cell_names
-
-    return cell_names()
-
-
-@app.command()
-def explain(
-    cell: Annotated[
-        str,
-        typer.Argument(
-            metavar="CELL",
-            help="A cell of the library, such as LSTM, or path.py:ClassName of your own.",
-            show_default=False,
-            autocompletion=_cell_names,
-        ),
-    ],
-    stage: Annotated[
-        str,
-        typer.Option(
-            "--stage",
-            help="graph: the operations of the step and of its derivative; plan: what runs before, in and after the "
-            "loop, and what it costs; source: the C.",
-            autocompletion=lambda: ["graph", "plan", "source"],
-        ),
-    ] = "plan",
-    input_size: Annotated[
-        int | None, typer.Option("--input-size", min=1, help="Features of x. \\[default: 128]", show_default=False)
-    ] = None,
-    hidden_size: Annotated[
-        int | None,
-        typer.Option("--hidden-size", min=1, help="Features of the state. \\[default: 128]", show_default=False),
-    ] = None,
-    dtype: Annotated[
-        str,
-        typer.Option(
-            "--dtype",
-            help="Of parameters and input: float32, float64 or bfloat16.",
-            autocompletion=lambda: ["float32", "float64", "bfloat16"],
-        ),
-    ] = "float32",
-    no_backward: Annotated[
-        bool, typer.Option("--no-backward", help="Without gradients, as when a model only predicts.")
-    ] = False,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="T of the sequence whose cost the plan totals.")] = 100,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="B of that sequence.")] = 16,
-    whole: Annotated[
-        bool, typer.Option("--whole", help="With --stage source: the hand-written C that comes before it, too.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the same as JSON.")] = False,
-) -> Call:
-    """Show what the compiler makes of a cell: nothing is trained or run.
-
-    Examples:
-    unrolled explain LSTM
-
-    unrolled explain GRU --stage graph --hidden-size 64
-
-    unrolled explain my_cell.py:MyCell --stage source > my_cell.c
-    """
-    if stage not in ("graph", "plan", "source"):
-        raise UsageProblem(f"--stage: expected one of graph, plan, source, got {stage!r}.")
-    if whole and stage != "source":
-        raise UsageProblem(f"--whole: expected --stage source with it, got --stage {stage}.")
-
-    def call() -> int:
-        from .explain import Sizes, show
-
-        return show(
-            cell,
-            Sizes(input_size, hidden_size),
-            dtype,
-            stage=stage,
-            backward=not no_backward,
-            steps=steps,
-            batch_size=batch_size,
-            whole=whole,
-            as_json=as_json,
-        )
-
-    return call
-
-
+app.command()(explain)
 run_commands.add_to(app)
 app.command()(bench)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..bench.options import FULL, GROUPS, QUICK, QUICK_SECONDS, SECONDS, Options, parse_groups, parse_shape
+from ..bench.options import BY_DEFAULT, FULL, GROUPS, QUICK, QUICK_SECONDS, SECONDS, Options, parse_groups, parse_shape
 from .errors import UsageProblem
 
 Call = Callable[[], int]
@@ -18,7 +18,7 @@ def bench(
         str | None,
         typer.Option(
             "--only",
-            help=f"Groups, with commas between: {', '.join(GROUPS)}. \\[default: all]",
+            help=f"Groups, with commas between: {', '.join(GROUPS)}. \\[default: all but cells]",
             show_default=False,
             autocompletion=lambda: list(GROUPS),
         ),
@@ -68,10 +68,12 @@ def bench(
 
     unrolled bench --json figures.json --plot ratios.svg
 
+    unrolled bench --only cells
+
     unrolled bench --only cell --cell my_cell.py:MyCell --shape 200x32x128
     """
     try:
-        groups = tuple(name for name in GROUPS if cell or name != "cell") if only is None else parse_groups(only)
+        groups = tuple(name for name in BY_DEFAULT if cell or name != "cell") if only is None else parse_groups(only)
     except ValueError as error:
         raise UsageProblem(f"--only: {error}") from error
     if "cell" in groups and cell is None:

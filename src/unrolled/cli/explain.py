@@ -16,6 +16,7 @@ from ..layers import Recurrent
 from ..tasks.cells import cell_factory, first_step, is_own, plain_name
 
 SIZE = 128  # features, where none are asked for
+BY_REFERENCE = "With backend='auto' the reference runs it, step by step."
 DTYPES = ("float32", "float64", "bfloat16")
 
 
@@ -57,24 +58,39 @@ def show(
         whole: the C with the part that is not generated.
         as_json: for programs.
     """
-    if dtype not in DTYPES:
-        raise InputError(f"--dtype: expected one of {', '.join(DTYPES)}, got {dtype!r}.")
-    kind: torch.dtype = getattr(torch, dtype)
-    with _for_the_argument():
-        cell, features = _made(choice, sizes)
-        cell = cell.to(kind)
-        x = None if features is None else torch.zeros(1, 1, features, dtype=kind)
-        if is_own(choice):  # what is wrong with it is said before what is wrong with compiling it
-            with first_step(choice), torch.no_grad():
-                Recurrent(cell, backend="reference")(x)
+    cell, x = checked(choice, sizes, dtype)
     x = None if x is None else x.requires_grad_(backward)
     state = None if x is not None else cell.initial_state(1)
     try:
         found = explain(cell, x, state, stage=stage, backward=backward, steps=steps, batch_size=batch_size, whole=whole)
     except UnsupportedStep as error:
-        raise UnsupportedStep(f"{error} With backend='auto' the reference runs it, step by step.") from error
+        raise UnsupportedStep(f"{error} {BY_REFERENCE}") from error
     print(json.dumps(found.to_dict()) if as_json else found)
     return 0
+
+
+def checked(choice: str, sizes: Sizes, dtype: str) -> tuple[Any, torch.Tensor | None]:
+    """The cell in this dtype and an input, None if it takes none; one of one's own has done a step.
+
+    Raises:
+        InputError: an unknown dtype or cell, or a size that the cell does not have.
+        DataError: a cell of one's own is at fault.
+    """
+    if dtype not in DTYPES:
+        raise InputError(f"--dtype: expected one of {', '.join(DTYPES)}, got {dtype!r}.")
+    kind: torch.dtype = getattr(torch, dtype)
+    cell, features = made_for(choice, sizes)  # what is wrong with it is said before what is wrong with compiling it
+    return cell.to(kind), None if features is None else torch.zeros(1, 1, features, dtype=kind)
+
+
+def made_for(choice: str, sizes: Sizes) -> tuple[Any, int | None]:
+    """As :func:`_made`, with what is wrong said of the argument; one of the user's own has taken its first step."""
+    with _for_the_argument():
+        cell, features = _made(choice, sizes)
+        if is_own(choice):
+            with first_step(choice), torch.no_grad():
+                Recurrent(cell, backend="reference")(torch.zeros(1, 1, features or 0))
+    return cell, features
 
 
 def _made(choice: str, sizes: Sizes) -> tuple[Any, int | None]:
@@ -86,8 +102,7 @@ def _made(choice: str, sizes: Sizes) -> tuple[Any, int | None]:
             name = choice.rpartition(":")[2]
             raise InputError(f"CELL: expected {name} to be a class of modules, such as unrolled.Cell.")
         return cell, features
-    classes = {plain_name(name): kind for name, kind in _classes().items()}
-    kind = classes.get(plain_name(choice))
+    kind = class_of(choice)
     if kind is None:
         raise InputError(
             f"CELL: expected one of {', '.join(cell_names())}, or path.py:ClassName of your own, got {choice!r}."
@@ -122,6 +137,11 @@ def make(kind: type[torch.nn.Module], sizes: Sizes) -> torch.nn.Module:
             flag = f"--{name.replace('_', '-')}"
             raise InputError(f"{flag}: expected none, since {kind.__name__} has no {name}, got {size}; leave it out.")
     return kind(**given)
+
+
+def class_of(choice: str) -> type[Cell] | None:
+    """The cell of the library of this name; None if there is none."""
+    return {plain_name(name): kind for name, kind in _classes().items()}.get(plain_name(choice))
 
 
 def _classes() -> dict[str, type[Cell]]:

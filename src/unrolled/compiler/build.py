@@ -10,7 +10,7 @@ from .plan import make_plan
 from .preserve import preserved
 from .rewrite import rewrite
 from .stored import Known
-from .trace import trace
+from .trace import Traced, trace
 
 
 def build(step: Step, run: Unrolling, reading: Reading, *, compiled: bool) -> Known:
@@ -20,18 +20,34 @@ def build(step: Step, run: Unrolling, reading: Reading, *, compiled: bool) -> Kn
         UnsupportedStep: the step cannot be traced, planned or written in C.
         UnrolledError: the step does not return (output, state).
     """
-    with preserved(reading.things), torch.random.fork_rng(devices=[]):  # a trace leaves nothing behind, no draw either
+    traced = trace_alone(step, run, reading)
+    plan = make_plan(rewrite(traced.graph), wanted_gradients(run, [reading.tensors[k] for k in traced.closed]))
+    source = generate(plan) if compiled else None
+    return Known(plan, traced.closed, _shape(traced.output), _shape(traced.after), source)
+
+
+def trace_alone(step: Step, run: Unrolling, reading: Reading, called: Step | None = None) -> Traced:
+    """Trace a step so that nothing is left behind, no draw either.
+
+    Args:
+        step: what ``reading`` was read of.
+        run: an example.
+        reading: what the step can reach.
+        called: what is traced in place of the step, and does nothing but call it and look on.
+
+    Raises:
+        UnsupportedStep: the step cannot be traced.
+        UnrolledError: the step does not return (output, state).
+    """
+    with preserved(reading.things), torch.random.fork_rng(devices=[]):
         try:
-            traced = trace(step, run.x, run.state, reading.tensors, reading.names)
+            return trace(called or step, run.x, run.state, reading.tensors, reading.names)
         finally:
             if not same(read(step), reading):  # said rather than what the change may have led to
                 raise UnsupportedStep(
                     "step changes what it reads (an attribute, a list, a counter): traced once, the change would be "
                     "made once. Carry it in the state, or use backend='reference'."
                 )
-    plan = make_plan(rewrite(traced.graph), wanted_gradients(run, [reading.tensors[k] for k in traced.closed]))
-    source = generate(plan) if compiled else None
-    return Known(plan, traced.closed, _shape(traced.output), _shape(traced.after), source)
 
 
 def wanted_gradients(run: Unrolling, closed: list[Tensor]) -> tuple[bool, ...] | None:

@@ -15,8 +15,9 @@ class Cell(nn.Module):
     A cell of one's own writes ``step`` in ordinary PyTorch. Its state starts at zeros whose sizes are its
     attribute ``state_size``, or else ``hidden_size``: an int n for a tensor (B, n), a ``torch.Size`` for
     more dimensions, or a (nested, named) tuple of these. For any other start, a learnable one too, override
-    ``initial_state``. For random numbers override ``draw``; where a cell has a probability ``weight_drop`` and a
-    parameter ``weight_hh``, ``Recurrent`` drops elements of it in training, anew for each sequence.
+    ``initial_state``. For random numbers override ``draw``; where a cell, or a module in it, has a probability
+    ``weight_drop`` and a parameter ``weight_hh``, ``Recurrent`` drops elements of it in training, anew for each
+    sequence.
 
     Shape:
         In ``step`` every tensor has the batch first: x (B, I), state (B, H), output (B, O), or

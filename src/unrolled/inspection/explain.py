@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from ..compiler.build import build
 from ..compiler.fallback import raise_own_error
@@ -13,20 +12,16 @@ from ..compiler.fingerprint import Reading, read
 from ..compiler.stored import Known
 from ..core import (
     InputError,
-    InputTypeError,
     Step,
     Tree,
     UnrolledError,
     Unrolling,
     at_least_1,
-    batch_size_of,
-    settle,
 )
-from ..layers import Recurrent
-from ..layers.recurrent import initial_state_beside
 from .facts import Facts, GraphFacts, PlanFacts, plain
 from .gather import Gatherer
 from .pages import graph_page, plan_page, source_page
+from .settled import settled
 
 STAGES = ("graph", "plan", "source")
 
@@ -97,7 +92,7 @@ def explain(
     if stage not in STAGES:
         raise InputError(f"stage: expected one of {', '.join(STAGES)}, got {stage!r}.")
     steps, batch_size = at_least_1(steps, "steps"), at_least_1(batch_size, "batch_size")
-    name, step, run = _settled(cell, x, state)
+    name, step, run = settled(cell, x, state)
     with contextlib.nullcontext() if backward else torch.no_grad():
         known, reading = _build(step, run, compiled=stage != "graph")
     gatherer = Gatherer(name, known, run.x, run.state, reading.names)
@@ -118,40 +113,3 @@ def _build(step: Step, run: Unrolling, *, compiled: bool) -> tuple[Known, Readin
         raise_own_error(step, run, refusal)
         raise
     return known, reading
-
-
-def _settled(cell: Any, x: Tree | None, state: Tree | None) -> tuple[str, Step, Unrolling]:
-    """The step, its name, and the example sequence."""
-    inner: Any = cell.cell if isinstance(cell, Recurrent) else cell
-    has_both = all(callable(getattr(inner, name, None)) for name in ("step", "initial_state"))
-    if not (isinstance(cell, nn.Module) and has_both):
-        return _settled_step(cell, x, state)
-    if x is None and state is None:
-        x = _example_input(inner)
-    if state is None:
-        state = initial_state_beside(inner, batch_size_of(x), x)
-    sizes = [f"{key}={getattr(inner, key)}" for key in ("input_size", "hidden_size") if hasattr(inner, key)]
-    step: Step = inner.step
-    return f"{type(inner).__name__}({', '.join(sizes)})", step, settle(x, state, steps=1 if x is None else None)
-
-
-def _example_input(cell: Any) -> Tensor:
-    size = getattr(cell, "input_size", None)
-    if not isinstance(size, int):
-        raise InputError(
-            f"x: expected an example input (T, B, ...), since {type(cell).__name__} has no input_size, got None. "
-            "(A cell without input needs an example state instead.)"
-        )
-    own = [*cell.parameters(), *cell.buffers()]
-    like = next((tensor for tensor in own if tensor.is_floating_point()), torch.empty(0))
-    return torch.zeros(1, 1, size, dtype=like.dtype, device=like.device, requires_grad=True)
-
-
-def _settled_step(step: Any, x: Tree | None, state: Tree | None) -> tuple[str, Step, Unrolling]:
-    if isinstance(step, type) or not callable(step) or isinstance(step, nn.Module):
-        kind = f"the class {step.__name__}" if isinstance(step, type) else type(step).__name__
-        raise InputTypeError(f"cell: expected a cell, or a step function (x, state) -> (output, state), got {kind}.")
-    if state is None:
-        raise InputError("state: expected an example state (B, ...) with a step function, got None.")
-    function: Step = step
-    return getattr(step, "__name__", type(step).__name__), function, settle(x, state, steps=1 if x is None else None)

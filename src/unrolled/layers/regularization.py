@@ -26,14 +26,14 @@ class Drawn:
 def draw(cell: Any, x: Tree | None, state: Tree, steps: int | None) -> Drawn:
     """A cell's step over a sequence (T, B, ...), with what it draws for it.
 
-    That is its ``weight_drop``, and what its ``draw`` returns, which each step is given as a third argument. Two steps
-    of the same cell, drawn for at different times, are the same to the compiler.
+    That is what its ``draw`` returns, which each step is given as a third argument, and the ``weight_drop`` of the cell
+    and of the modules inside it: a probability for ``weight_hh``, or for the ``weight_drop_names``. Two steps of the
+    same cell, drawn for at different times, are the same to the compiler.
 
     Raises:
-        InputError: the cell has a ``weight_drop`` but no parameter ``weight_hh`` of its own.
+        InputError: a module has a ``weight_drop`` but no parameter of that name of its own.
     """
-    p = getattr(cell, "weight_drop", 0.0)
-    dropped: Any = _with_dropped_weight(cell, p) if p and cell.training else cell
+    dropped: Any = with_dropped_weights(cell)
     noise = _noise(cell, x, state, steps)
     if noise is None:
         return Drawn(dropped.step, x, steps, dropped is not cell)
@@ -60,16 +60,42 @@ def _noise(cell: Any, x: Tree | None, state: Tree, steps: int | None) -> Tree | 
     return own(*first.shape[:2])
 
 
-def _with_dropped_weight(cell: nn.Module, p: float) -> nn.Module:
-    """A twin of the cell, which shares all with it but ``weight_hh``, of which elements are dropped.
+def with_dropped_weights(cell: nn.Module) -> nn.Module:
+    """A twin of the cell, which shares all with it but the weights of which elements are dropped; or the cell itself,
+    where it has none, or does not train.
 
-    A twin for each sequence: as long as there is a graph, its step computes with this very weight.
+    A twin for each sequence: as long as there is a graph, its step computes with these very weights.
     """
-    weight = cell._parameters.get("weight_hh")
-    if weight is None:
-        raise InputError(
-            f"weight_drop: expected a parameter weight_hh of {type(cell).__name__} itself, got none "
-            "(a parametrized weight is none). Set cell.weight_drop = 0."
-        )
-    dropped: nn.Module = twin(cell, _parameters={**cell._parameters, "weight_hh": F.dropout(weight, p)})
+    dropped = cell
+    for path, p in _to_drop(cell, ()):
+        dropped = _with_dropped(dropped, path, p)
     return dropped
+
+
+def _to_drop(module: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], float]]:
+    """Where each weight is that a module, or one inside it, says to drop, and the probability."""
+    p, found = getattr(module, "weight_drop", 0.0), []
+    if p and module.training:
+        names = getattr(module, "weight_drop_names", ("weight_hh",))
+        found = [((*path, *name.split(".")), p) for name in names]
+    for name, inner in module._modules.items():
+        if inner is not None:
+            found += _to_drop(inner, (*path, name))
+    return found
+
+
+def _with_dropped(module: Any, path: tuple[str, ...], p: float) -> Any:
+    """A twin of a module, in which the weight at the path has elements dropped."""
+    name, *rest = path
+    if rest and module._modules.get(name) is not None:
+        inner = _with_dropped(module._modules[name], tuple(rest), p)
+        return twin(module, _modules={**module._modules, name: inner})
+    for kind in ("_parameters", "_buffers"):
+        weight = getattr(module, kind).get(name)
+        if weight is not None and not rest:
+            return twin(module, **{kind: {**getattr(module, kind), name: F.dropout(weight, p)}})
+    owner = type(module).__name__
+    raise InputError(
+        f"weight_drop: expected a parameter {'.'.join(path)} of {owner} itself, got none "
+        "(a parametrized weight is none). Set cell.weight_drop = 0."
+    )

@@ -1,7 +1,6 @@
 """Cells by the name that a user gives: one of the library's, or ``path.py:ClassName`` of one's own."""
 
 import importlib.util
-import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,33 +8,12 @@ from pathlib import Path
 
 from torch import nn
 
-from .. import cells
-from ..core import Cell, DataError, InputError, UnrolledError
+from ..cells._registry import made_of_two_sizes
+from ..cells._registry import plain_name as plain_name  # for those who look cells up
+from ..core import DataError, InputError, UnrolledError
 from . import OWN_MODULE
 
-ALIASES = {"general": "generalrnn", "antisymmetric": "antisymmetricrnn", "clockwork": "clockworkrnn"}
-
-
-def _named() -> dict[str, type[nn.Module]]:
-    """Every cell of the library that two sizes, features read and features kept, are enough to make."""
-    found: dict[str, type[nn.Module]] = {}
-    for name in cells.__all__:
-        kind = getattr(cells, name)
-        if isinstance(kind, type) and issubclass(kind, Cell):
-            first, *others = inspect.signature(kind).parameters.values()
-            needed = [p for p in others if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-            if first.name == "input_size" and len(needed) <= 1:
-                found[plain_name(name)] = kind
-    return found
-
-
-def plain_name(name: str) -> str:
-    """A cell's name as it is looked up: ``Output-Feedback`` is ``outputfeedback``."""
-    plain = name.casefold().replace("-", "").replace("_", "")
-    return ALIASES.get(plain, plain)
-
-
-NAMED = _named()
+NAMED: dict[str, type[nn.Module]] = {plain_name(name): kind for name, kind in made_of_two_sizes().items()}
 
 
 def is_own(choice: str) -> bool:
@@ -95,6 +73,16 @@ def first_step(choice: str) -> Iterator[None]:
             f"--cell: {place}: its first step failed: {_described(error)}. "
             "A step takes x (B, I) and a state, and returns (output, state)."
         ) from error
+
+
+def own_object(choice: str) -> Callable[..., object]:
+    """What ``path.py:name`` names: the file is run.
+
+    Raises:
+        InputError: the choice is not of this form.
+        DataError: the file is missing, fails to run, or has nothing of this name that can be called.
+    """
+    return _load(choice)
 
 
 def _load(choice: str) -> Callable[[int, int], nn.Module]:

@@ -11,17 +11,17 @@ from ..training.checkpoint import write_atomically
 FORMATS = (".svg", ".png", ".pdf")
 
 
-def check_picture(path: str | Path) -> Path:
-    """The path of a picture to write.
+def check_picture(path: str | Path, option: str = "--plot") -> Path:
+    """The path of a picture to write, which stood after an option.
 
     Raises:
         InputError: its name does not end as a picture's, or its folder is not there.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise InputError(f"--plot: expected a name that ends in {', '.join(FORMATS)}, got {str(path)!r}.")
+        raise InputError(f"{option}: expected a name that ends in {', '.join(FORMATS)}, got {str(path)!r}.")
     if not path.parent.is_dir():
-        raise InputError(f"--plot: {path}: there is no folder {path.parent}; make it first.")
+        raise InputError(f"{option}: {path}: there is no folder {path.parent}; make it first.")
     return path
 
 
