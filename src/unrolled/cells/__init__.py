@@ -19,9 +19,12 @@ from .ltc import LTC
 from .mgu import MGU
 from .min_gru import MinGRU
 from .min_lstm import MinLSTM
+from .mlstm import MLSTM, MLSTMState
+from .mlstm_chunks import mlstm_chunkwise
 from .output_feedback import OutputFeedback
 from .qrnn import QRNN, QRNNState
 from .rnn import RNN
+from .slstm import SLSTM, SLSTMState
 from .sru import SRU
 from .ugrnn import UGRNN
 
@@ -34,8 +37,10 @@ __all__ = [
     "LSTM",
     "LTC",
     "MGU",
+    "MLSTM",
     "QRNN",
     "RNN",
+    "SLSTM",
     "SRU",
     "UGRNN",
     "AntisymmetricRNN",
@@ -51,9 +56,12 @@ __all__ = [
     "LRUState",
     "LSTMState",
     "LiGRU",
+    "MLSTMState",
     "MinGRU",
     "MinLSTM",
     "OutputFeedback",
     "QRNNState",
+    "SLSTMState",
+    "mlstm_chunkwise",
     "wrappers",
 ]

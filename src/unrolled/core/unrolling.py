@@ -74,7 +74,7 @@ def settle(
         reset_state = unflatten(state, leaves(reset_state))
     restart = None
     if reset is not None:
-        restart = _restart_steps(_flags(reset, "reset", count, batch_size, device), valid, reverse)
+        restart = _restart_steps(checked_flags(reset, "reset", count, batch_size, device), valid, reverse)
     if truncated_bptt_steps is not None:
         truncated_bptt_steps = at_least_1(truncated_bptt_steps, "truncated_bptt_steps")
     spare_state = state
@@ -112,7 +112,7 @@ def valid_steps(
         InputError: lengths outside 0..T, or a shape other than (B,) and (T, B).
         InputTypeError: lengths that are not whole numbers, a mask that is not bool.
     """
-    valid = None if mask is None else _flags(mask, "mask", steps, batch_size, device)
+    valid = None if mask is None else checked_flags(mask, "mask", steps, batch_size, device)
     if lengths is None:
         return valid
     try:
@@ -180,7 +180,13 @@ def _steps_of(x: Tree | None, steps: int | None, batch_size: int) -> int:
     return count
 
 
-def _flags(flags: Tensor, name: str, steps: int, batch_size: int, device: torch.device | None) -> Tensor:
+def checked_flags(flags: Tensor, name: str, steps: int, batch_size: int, device: torch.device | None) -> Tensor:
+    """Flags (T, B), on that device.
+
+    Raises:
+        InputError: another shape.
+        InputTypeError: another type or dtype.
+    """
     if not isinstance(flags, Tensor):
         raise InputTypeError(f"{name}: expected a bool tensor (T, B), got {type(flags).__name__}.")
     if flags.dtype != torch.bool:
