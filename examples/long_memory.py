@@ -141,7 +141,7 @@ def maker(name, recipe, steps, chance):
     return make
 
 
-def run(problem, name, recipe, *, steps, seed, minutes, updates, every=100):
+def run(problem, name, recipe, *, steps, seed, minutes, updates, decay=False, to_the_end=False, every=100):
     """Train until it is solved, the updates are done or the time is over; what came of it, as one row."""
     make, input_size, output_size, loss_of = PROBLEMS[problem]
     torch.manual_seed(seed)
@@ -151,7 +151,9 @@ def run(problem, name, recipe, *, steps, seed, minutes, updates, every=100):
     began, done, solved = time.perf_counter(), 0, False
     loss, accuracy = measure(network, problem, steps)
     best = loss
-    while done < updates and time.perf_counter() - began < 60 * minutes and not solved:
+    while done < updates and time.perf_counter() - began < 60 * minutes and (to_the_end or not solved):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe["learning_rate"] * (1 - done / updates if decay else 1)
         x, target = make(steps, recipe["batch_size"], chance)
         training_loss = loss_of(network(x), target)
         optimizer.zero_grad()
@@ -169,7 +171,7 @@ def run(problem, name, recipe, *, steps, seed, minutes, updates, every=100):
         "problem": problem, "T": steps, "cell": name, "seed": seed, "solved": solved, "loss": loss, "best_loss": best,
         "accuracy": accuracy, "without_memory": without_memory(problem, steps), "updates": done,
         "minutes": (time.perf_counter() - began) / 60, "threads": torch.get_num_threads(),
-        "parameters": sum(p.numel() for p in network.layers.parameters()), "recipe": recipe,
+        "decay": decay, "parameters": sum(p.numel() for p in network.layers.parameters()), "recipe": recipe,
     }  # fmt: skip
 
 
@@ -221,8 +223,9 @@ def recipe_of(name, options):
 
 
 def budget(options):
-    """What ends a run."""
-    return {"seed": options.seed, "minutes": options.minutes, "updates": options.updates}
+    """When a run begins and ends."""
+    ends = {"seed": options.seed, "minutes": options.minutes, "updates": options.updates}
+    return ends | {"decay": options.decay, "to_the_end": options.to_the_end}
 
 
 CELLS = {
@@ -261,6 +264,8 @@ def main():
     parser.add_argument("--gate-bias", help="a number for the forget gate, or chrono (cells with torch's gates)")
     parser.add_argument("--option", type=an_option, action="append", default=[], help="name=value for the cell")
     parser.add_argument("--updates", type=int, default=20_000, help="at most (20,000)")
+    parser.add_argument("--decay", action="store_true", help="the learning rate falls to 0 over the updates")
+    parser.add_argument("--to-the-end", action="store_true", help="all updates, solved or not")
     parser.add_argument("--minutes", type=float, default=15.0, help="at most, for each run (15)")
     parser.add_argument("--threads", type=int, help="of PyTorch and the kernels")
     parser.add_argument("--seed", type=int, default=0)

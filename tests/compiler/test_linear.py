@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from unrolled.cells import GRU, LSTM, Elman
+from unrolled.cells import GRU, LRU, LSTM, QRNN, SRU, Elman, MinGRU, MinLSTM
 from unrolled.compiler.build import build
 from unrolled.compiler.fingerprint import read
 from unrolled.compiler.linear import stages
@@ -145,8 +145,14 @@ def test_elements_that_are_coupled_form_blocks():
     def summed(x, h):
         return h, x + h.sum(-1, keepdim=True)
 
+    def written(x, h):
+        h = h.clone()
+        h[:, 1] = x[:, 2] - h[:, 0].clone()
+        return h, h
+
     assert kinds(turned, H, H) == {(0, 1): "blocks"}
-    for step, block, aligned in ((turned, 2, True), (flipped, 2, False), (pairs, 2, False), (summed, H, False)):
+    cases = ((turned, 2, True), (flipped, 2, False), (pairs, 2, False), (summed, H, False), (written, 2, False))
+    for step, block, aligned in cases:
         state = torch.randn(B, H, dtype=torch.float64)
         _, (stage,) = judged(step, (state, state.clone()) if step is turned else state)
         assert (stage.kind, stage.block, stage.aligned) == ("blocks", block, aligned), step.__name__
@@ -190,6 +196,22 @@ def test_a_state_of_whole_numbers_is_not_called_linear():
 def test_cells_whose_state_goes_through_a_nonlinearity(cell):
     cell = cell(H, 3).double()
     assert [stage.kind for stage in judged(cell.step, cell.initial_state(B))[1]] == ["nonlinear"]
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (MinGRU, {(0,): "elements"}),
+        (MinLSTM, {(0,): "elements"}),
+        (SRU, {(0,): "elements"}),
+        (lambda *sizes: SRU(*sizes, peephole=True), {(0,): "nonlinear"}),
+        (QRNN, {(0,): "elements", (1,): "known"}),
+        (LRU, {(0, 1): "blocks"}),
+    ],
+)
+def test_cells_that_are_linear_and_one_that_just_is_not(make, expected):
+    cell = make(H, 3).double()
+    assert {stage.leaves: stage.kind for stage in judged(cell.step, cell.initial_state(B))[1]} == expected
 
 
 def test_the_lstm_is_not_linear_since_its_gates_read_h():

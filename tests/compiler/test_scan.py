@@ -286,14 +286,19 @@ def test_by_itself_for_one_row_and_much_work(monkeypatch):
     expected = []
     try:
         with torch.no_grad():
-            for count, steps, rows in ((2, 4000, 1), (2, 400, 1), (2, 4000, 2), (1, 4000, 1), (4, 4000, 2)):
+            for count, steps, rows in ((2, 5000, 1), (2, 400, 1), (2, 5000, 2), (1, 5000, 1), (4, 5000, 2)):
                 torch.set_num_threads(count)
                 before = calls["forward"]
                 unrolled.unroll(cell.step, torch.randn(steps, rows, 64), cell.initial_state(rows), backend="compiled")
                 expected.append(calls["forward"] > before)
+            torch.set_num_threads(2)
+
+            def memory(x, s):  # a matrix: little work for each of its numbers
+                return s.sum(1), 0.9 * s + x[:, :, None] * x[:, None]
+
+            unrolled.unroll(memory, torch.randn(2000, 1, 64), torch.zeros(1, 64, 64), backend="compiled")
         monkeypatch.setenv("UNROLLED_SCAN", "0")
-        torch.set_num_threads(2)
-        unrolled.unroll(cell.step, torch.randn(4000, 1, 64), cell.initial_state(1), backend="compiled")
+        unrolled.unroll(cell.step, torch.randn(5000, 1, 64), cell.initial_state(1), backend="compiled")
     finally:
         torch.set_num_threads(threads)
     assert expected == [True, False, False, False, True]
@@ -326,6 +331,20 @@ def test_gradients_of_gradients_and_many_at_once(scans):
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
     assert scans["forward"] == 2
+
+
+def test_with_checkpoints_each_chunk_is_scanned(scans):
+    cell, x, state = made("turned", 150, 2)
+    found = []
+    for backend, every in (("reference", None), ("compiled", 70)):
+        layer = unrolled.Recurrent(cell, backend=backend, checkpoint_every=every)
+        outputs, last = layer(x, state)
+        loss = (outputs**2).sum() + last.re.sum()
+        found.append((outputs, *last, *torch.autograd.grad(loss, [x, *state, *cell.parameters()], allow_unused=True)))
+    for a, b in zip(*found, strict=True):
+        assert (a is None) == (b is None)
+        assert a is None or torch.allclose(a, b, rtol=1e-10, atol=1e-10)
+    assert scans == {"forward": 4, "backward": 2}  # 70 and 70 steps, each once more on the way back; 10 by the loop
 
 
 def test_outputs_may_be_changed_in_place(scans):

@@ -11,7 +11,9 @@ from torch.nn import functional as F
 from small_cells import SMALL
 from unrolled import Cell, InputError, InputTypeError, UnsupportedStep, equations
 from unrolled.cells import GRU, LSTM, RNN, Elman, GeneralRNN, Jordan, OutputFeedback
+from unrolled.compiler.locals import Recorder
 from unrolled.core import leaves, map_tree
+from unrolled.inspection.equation import front
 
 TOLERANCE = 1e-12
 
@@ -236,6 +238,25 @@ def test_random_draws_are_shown_and_not_evaluated():
     assert str(found) == "h(t) = h(t-1) + rand(3)"
     with pytest.raises(InputError, match="rand is no function that can be computed"):
         found.evaluate(torch.zeros(1, 3), torch.zeros(1, 3))
+
+
+class Shy(Recorder):
+    """Cannot be watched."""
+
+    def __call__(self, x, state):
+        if self.watch:
+            raise RuntimeError("watched")
+        return super().__call__(x, state)
+
+
+def test_a_step_that_cannot_bear_to_be_watched_has_its_equation_without_names(monkeypatch):
+    monkeypatch.setattr(front, "Recorder", Shy)
+
+    def step(drive, memory):
+        memory = torch.tanh(drive + memory)
+        return memory, memory
+
+    assert str(equations(step, torch.zeros(1, 1, 3), torch.zeros(1, 3))) == "s(t) = tanh(x(t) + s(t-1))"
 
 
 def test_a_trace_leaves_nothing_behind():

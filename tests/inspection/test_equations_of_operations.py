@@ -66,3 +66,32 @@ def test_random_steps(first):
     x = tuple(torch.randn(1, 3, *one.x, dtype=torch.float64) for one in written)
     state = tuple(tuple(torch.zeros(3, *shape, dtype=torch.float64) for shape in one.state) for one in written)
     assert_the_text_is_the_step(cell, x, state)
+
+
+A, C = torch.randn(2, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+SIGNS = {
+    "divisions": lambda a, b: (
+        a / (b / a) + a / b / (a + 3) + 3 * (a / (b * a)) + a * (b / a) + (a * b) / a + a / (b + 2)
+    ),
+    "differences": lambda a, b: a - (b - a) - (a + b) - -(a - b) + (-a) * b + a * -b - (-a - b),
+    "powers": lambda a, b: (-a) ** 2 + (a * b) ** 2 + -(a**2) + (a**2) ** 2 + (b * b + 1) ** (a + b) + 2.0**-a,
+    "products": lambda a, b: a @ (A @ C) + (a @ A) @ C + (a * b) @ A + a * (b @ A) + (a + b) @ A.T - -a @ C,
+    "comparisons": lambda a, b: torch.where(a + b < a * b, -a, (a > b).to(a.dtype) * 2 + (a <= 0.1)),
+    "parts of products": lambda a, b: ((a[:, :, None] * b[:, None]) @ C)[:, :, 1:3].flatten(1)[:, ::2],
+    "parts of parts": lambda a, b: torch.cat([(a @ A)[:, 1:][:, :2], (b @ A.T + a)[:, 1::2]], 1),
+    "parts of a column": lambda a, b: (a[:, :, None] + b[:, None, :1] * A)[:, 1:3, 2] @ A[:2],
+    "numbers": lambda a, b: a / 3 - b * (1 / 3) + 2**0.5 * a - 1e-7 * b + 1e20 * a - 0.1 * (-2) * b + a * 2.0,
+}
+
+
+@pytest.mark.parametrize("name", SIGNS)
+def test_signs_parentheses_and_parts(name):
+    torch.manual_seed(0)
+    formula = SIGNS[name]
+
+    def step(x, state):
+        a, b = state
+        return formula(a, b), (b, a)
+
+    state = (torch.zeros(3, 4, dtype=torch.float64),) * 2
+    assert_the_text_is_the_step(step, torch.zeros(1, 3, 2, dtype=torch.float64), state)

@@ -194,7 +194,11 @@ class Forms:
             given = dict(zip(mine, (_broadcast(_padded(elements, count), shape) for elements in known), strict=True))
             a, b = (given.get(getattr(arg, "index", -1), free) for arg in node.args[1:])
             return _distinct(torch.where(chosen, a, b))
-        return _distinct(torch.cat([_broadcast(elements, shape) for elements in known]))
+        apart: list[Tensor] = []  # mostly all operands depend on the same elements
+        for elements in (_broadcast(elements, shape) for elements in known):
+            if not any(torch.equal(elements, other) for other in apart):
+                apart.append(elements)
+        return _distinct(torch.cat(apart))
 
     def _constant(self, arg: Any) -> Tensor | None:
         """A value that is made of numbers alone; None if it is not."""
@@ -239,6 +243,8 @@ def _padded(elements: Tensor, count: int) -> Tensor:
 
 def _distinct(elements: Tensor) -> Tensor | None:
     """Each element once, and no more than are needed; None if that is too many."""
+    if elements.shape[0] == 1:
+        return elements
     ordered = elements.sort(0, descending=True).values
     again = torch.zeros_like(ordered, dtype=torch.bool)
     again[1:] = ordered[1:] == ordered[:-1]

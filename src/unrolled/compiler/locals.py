@@ -27,10 +27,11 @@ class Recorder:
     """A step that puts out, behind its output, the tensors that its local variables were bound to.
 
     So the trace says which operation has which name, whatever the user's code looks like and wherever it came from.
+    Without ``watch`` there are none.
     """
 
-    def __init__(self, step: Step):
-        self.step = step
+    def __init__(self, step: Step, *, watch: bool = True):
+        self.step, self.watch = step, watch
         self.found: list[Local] = []
         self.active: list[FrameType] = []
         self.seen: list[set[tuple[str, int]]] = []  # of each active frame: names and what they were bound to
@@ -39,7 +40,8 @@ class Recorder:
         """The step's result, its output made the pair (output, the tensors of ``found``)."""
         self.found, self.active, self.seen = [], [], []
         before = sys.gettrace()
-        sys.settrace(self._entered)
+        if self.watch:
+            sys.settrace(self._entered)
         try:
             with _Unwatched():
                 result: Any = self.step(x, state)

@@ -58,9 +58,13 @@ class Scanned:
             values.clear()
             values.update(given)
             made, last, kept = self.otherwise.forward(job, values, state, reset)
-            return made, last, [_BY_LOOP, *kept]
+            return made, last, [_mark(by_scan=False), *kept]
         kept = self.rest.forward(job, values)
-        return {}, last, [_BY_SCAN, *(values[i] for i in self.kept), *kept] if self.plan.backward is not None else []
+        return (
+            {},
+            last,
+            [_mark(by_scan=True), *(values[i] for i in self.kept), *kept] if self.plan.backward is not None else [],
+        )
 
     def backward(
         self, job: Job, values: Values, kept: list[Tensor], adjoint: list[Tensor | None], shapes: list[Tensor]
@@ -239,6 +243,11 @@ def _sequence(shape: tuple[int, ...], dtype: torch.dtype, *, own: bool) -> Tenso
     return MEMORY.take(count * dtype.itemsize).view(dtype).view(shape)
 
 
+def _mark(*, by_scan: bool) -> Tensor:
+    """What was kept by which way, to stand before it."""
+    return torch.empty(int(by_scan), device=CPU)
+
+
 def _functions(suffix: str) -> tuple[Any, Any]:
     library = load(source())
     memory, scan = getattr(library, f"u_scan_memory_{suffix}"), getattr(library, f"u_scan_all_{suffix}")
@@ -247,4 +256,3 @@ def _functions(suffix: str) -> tuple[Any, Any]:
 
 
 _FUNCTIONS = {torch.float32: cache(lambda: _functions("f")), torch.float64: cache(lambda: _functions("d"))}
-_BY_LOOP, _BY_SCAN = torch.empty(0), torch.empty(1)

@@ -9,6 +9,8 @@ like mean what they mean in the loop.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import torch
+
 from .coefficients import FREE, Coefficients, Operand
 from .graph import Graph, Node, Ref, ancestors, descendants
 from .linear import Stage, stages
@@ -49,10 +51,10 @@ def cut(plan: Plan) -> ScanPlan | None:
     """The step cut for scans; None where its state, or its adjoint, is not made of small blocks that are affine."""
     graph, backward = plan.graph, plan.backward
     ahead = _judged(graph, graph.state, graph.new_state)
-    back = () if backward is None else _judged(graph, graph.d_new_state, graph.d_state)
-    if ahead is None or back is None or not any(stage.kind != "known" for stage in ahead):
+    if ahead is None or all(stage.kind == "known" for stage in ahead):
         return None
-    if not all(_is_real(graph, index) for index in graph.state):
+    back = () if backward is None else _judged(graph, graph.d_new_state, graph.d_state)
+    if back is None or not all(graph.nodes[index].dtype in (torch.float32, torch.float64) for index in graph.state):
         return None
     asked = set() if backward is None else {*backward.results}
     wanted = [i for i in (*graph.d_x, *graph.d_closed) if i is not None and i in asked]
@@ -84,10 +86,6 @@ def _judged(graph: Graph, carried: Sequence[int | None], following: Sequence[int
         for stage in found
     )
     return found if small else None
-
-
-def _is_real(graph: Graph, index: int) -> bool:
-    return str(graph.nodes[index].dtype) in ("torch.float32", "torch.float64")
 
 
 def _given(graph: Graph, given: Iterable[int]) -> Graph:

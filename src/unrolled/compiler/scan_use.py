@@ -24,6 +24,14 @@ WORK = 40_000_000
 """Additions and multiply-adds of a sequence, forward, from which on a scan is faster: it is several calls."""
 
 
+DENSE = 64
+"""So many of them there must be for each number of the state: a scan writes and reads sequences of these, where the
+loop keeps one in the cache."""
+
+LARGEST = 1 << 24
+"""Numbers of such a sequence: a matrix memory at all times would fill the machine's."""
+
+
 @dataclass(eq=False)
 class Scans:
     """The scans of one plan, made when somebody first asks.
@@ -49,8 +57,7 @@ class Scans:
         setting = os.environ.get("UNROLLED_SCAN", "")
         if setting == "0" or (setting != "1" and run.batch_size * THREADS > threads) or not run.batch_size:
             return None
-        self.work = self.work or _work(self.plan.graph)
-        if setting != "1" and run.steps * run.batch_size * self.work < WORK:
+        if setting != "1" and not self._pays(run.steps * run.batch_size):
             return None
         with self.lock:
             if not self.asked:
@@ -58,16 +65,25 @@ class Scans:
                 self.asked = True
         return self.engine
 
+    def _pays(self, rows: int) -> bool:
+        graph = self.plan.graph
+        self.work = self.work or _work(graph)
+        size = sum(graph.row_size(index) for index in graph.state)
+        return rows * self.work >= WORK and self.work >= DENSE * size and rows * size <= LARGEST
+
 
 def _made(plan: Plan, otherwise: "Compiled") -> "Scanned | None":
     if any(node.op in RANDOM for node in plan.graph.nodes):
         return None
     try:
-        from .scan import Scanned
         from .scan_plan import cut
 
         parts = cut(plan)
-        return None if parts is None else Scanned(plan, parts, otherwise)
+        if parts is None:
+            return None
+        from .scan import Scanned  # which imports what writes C
+
+        return Scanned(plan, parts, otherwise)
     except Exception:  # noqa: BLE001  # of any kind: the loop can run it
         return None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from .equation.page import equation_lines
 from .numbers import Gradient, Numbers
 from .text import INDENT, paragraph, table
 
@@ -11,7 +12,7 @@ def page(found: Numbers) -> str:
     clock = found.equations.clock
     given = [*(f"{name} = {value:g}" for name, value in found.values.items())]
     given += [f"{name}(0) = {value:g}" for name, value in found.start.items()]
-    lines = [found.equations.name, "", *(INDENT + row for row in found.equations.text.splitlines())]
+    lines = [found.equations.name, "", *equation_lines(found.equations)]
     lines += ["", *paragraph(", ".join(given), INDENT), "", "forward", *_steps(found, clock)]
     steps = range(1, len(found.inputs) + 1)
     outputs = [name.replace(f"({clock})", f"({t})") for t in steps for name in found.output]

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from ...compiler.build import trace_alone
 from ...compiler.fallback import raise_own_error
-from ...compiler.fingerprint import read
+from ...compiler.fingerprint import Reading, read
 from ...compiler.locals import Recorder
 from ...compiler.trace import Traced
-from ...core import InputError, Tree, UnrolledError, leaves
+from ...core import InputError, Tree, UnrolledError, Unrolling, leaves
 from ..names import reached_names
 from ..settled import settled
 from .expression import Expr, walk
@@ -84,13 +84,8 @@ def read_off(
     style = chosen(notation)
     inner = (style.inner or inner) if style else inner
     name, step, run = settled(cell, x, state)
-    reading, recorder = read(step), Recorder(step)
-    try:
-        with torch.no_grad():
-            traced = trace_alone(step, run, reading, recorder)
-    except UnrolledError as refusal:
-        raise_own_error(step, run, refusal)
-        raise
+    reading = read(step)
+    traced, recorder = _traced(step, run, reading)
     tensors = [reading.tensors[k] for k in traced.closed]
     facts = _facts(traced, recorder, reached_names(reading.names), tensors, inner)
     clock = "t" if style is None else style.clock
@@ -99,6 +94,21 @@ def read_off(
     if wanted is not None:
         symbols = give_symbols(facts, overrides(wanted, facts, symbols), clock)
     return _assembled(name, facts, symbols, tensors, (traced.output[0], traced.after), clock, form)
+
+
+def _traced(step: Any, run: Unrolling, reading: Reading) -> tuple[Traced, Recorder]:
+    """The trace, and the names of its values; without names where watching the step is what it cannot bear."""
+    with torch.no_grad():
+        recorder = Recorder(step)
+        try:
+            return trace_alone(step, run, reading, recorder), recorder
+        except UnrolledError:
+            recorder = Recorder(step, watch=False)
+        try:
+            return trace_alone(step, run, reading, recorder), recorder
+        except UnrolledError as refusal:
+            raise_own_error(step, run, refusal)
+            raise
 
 
 def _facts(

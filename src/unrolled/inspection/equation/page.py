@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from ..text import INDENT, paragraph, table
-from .printed import Equations, Meaning
+from ..text import INDENT, WIDTH, paragraph, table
+from .printed import Equations, Meaning, wrapped
 
 
 def equation_page(found: Equations) -> list[str]:
     """The equations and the legend, in lines of at most 80 columns."""
-    lines = [INDENT + row for row in found.text.splitlines()]
+    lines = equation_lines(found)
     letters = size_letters(found)
     rows: list[Sequence[str]] = []
     for symbols, what, shape in _grouped(found):
@@ -17,6 +17,12 @@ def equation_page(found: Equations) -> list[str]:
     lines += ["", "symbols" + (f", with {', '.join(said)}" if said else ""), *table(rows)]
     notes = [NOTES[name] for name in NOTES if f"{name}(" in found.text]
     return [*lines, *([""] if notes else []), *(row for note in notes for row in paragraph(note, INDENT, INDENT))]
+
+
+def equation_lines(found: Equations) -> list[str]:
+    """The equations alone, set in."""
+    room = WIDTH - len(INDENT)
+    return [INDENT + row for line in found.lines for row in wrapped(line.text, room).splitlines()]
 
 
 NOTES = {

@@ -127,15 +127,15 @@ def _shaped(column: Tensor, like: Tensor) -> Tensor:
     return column.reshape(shape)
 
 
-def wrapped(line: str) -> str:
+def wrapped(line: str, width: int = WIDTH) -> str:
     """A line in as many as it needs, broken before a sign or behind a comma that few parentheses are around."""
     rows = []
-    while len(line) > WIDTH:
+    while len(line) > width:
         depth = 0
         choices: list[tuple[float, int]] = []
-        for place, letter in enumerate(line[: WIDTH + 1]):
+        for place, letter in enumerate(line[: width + 1]):
             depth += (letter in "([") - (letter in ")]")
-            if place > WIDTH // 3 and letter == " ":
+            if place > width // 3 and letter == " ":
                 if line[place + 1] in "+-*/":
                     choices.append((depth, -place))
                 elif line[place - 1] in ",;":
