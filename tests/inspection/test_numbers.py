@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from unrolled import InputError, unroll
-from unrolled.cells import GRU, LSTM, Elman
+from unrolled.cells import GRU, LSTM, EchoState, Elman
 from unrolled.inspection.numbers import numbers
 
 W_XH, W_HH, B_H, W_HY, B_Y = 0.5, 0.3, 0.1, 0.4, 0.2
@@ -94,3 +94,10 @@ def test_refusals():
         numbers(Elman(1, 1, 1), values={"W": 1.0})
     with pytest.raises(InputError, match="all sizes 1, in which W_xh is one number, got 6"):
         numbers(Elman(2, 3))
+
+
+def test_a_cell_that_learns_nothing_has_no_gradient():
+    found = numbers(EchoState(1, 1))
+    assert found.gradients == ()
+    assert len(found.rows) == 3
+    assert "nothing is learned" in str(found)

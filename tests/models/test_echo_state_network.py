@@ -291,6 +291,14 @@ def mackey_glass(steps, tau=17, fine=10):
     return torch.tensor(values[-steps * fine :: fine], dtype=torch.float64)[:, None, None]
 
 
+@pytest.mark.parametrize("name", ["y", "lengths", "mask", "reset"])
+def test_what_belongs_to_one_sequence_is_refused_beside_windows(name):
+    model, x, y = network(), rand(T, B, I), rand(T, B, O)
+    given = {"y": y, "lengths": [T, 3, 5]}.get(name, torch.ones(T, B, dtype=torch.bool))
+    with pytest.raises(InputError, match=f"{name}: expected None beside windows"):
+        model.fit([(x, y)], **{name: given})
+
+
 @torch.no_grad()
 def test_mackey_glass():
     """One step ahead, and 84 steps on its own. Jaeger and Haas 2004 report NRMSE_84 = 10^-4.2 with 1000 units and 3000

@@ -219,6 +219,13 @@ def test_it_learns_in_float32_with_dropout():
     assert losses[-1] < 0.8 * losses[0]
 
 
+@pytest.mark.parametrize(("size", "parts"), [(7, 2), (11, 2), (13, 2), (8, 4), (9, 3)])
+def test_any_size_has_blocks_that_divide_it(size, parts):
+    block = MLSTMBlock(size, num_heads=2)
+    assert block.query.weight.shape == (parts, 2 * size // parts, 2 * size // parts)
+    assert block(torch.randn(3, 2, size))[0].shape == (3, 2, size)
+
+
 def test_options_of_the_blocks():
     assert len(make("mmms").blocks) == 4
     x = sequence()

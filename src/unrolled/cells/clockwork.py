@@ -64,6 +64,7 @@ class ClockworkRNN(Cell):
 
     periods: Tensor
     connected: Tensor
+    cycle: Tensor
 
     def __init__(
         self,
@@ -82,19 +83,24 @@ class ClockworkRNN(Cell):
             raise InputError(f"periods: expected 1 to hidden_size = {hidden_size} of them, got {len(periods)}.")
         self.input_size, self.hidden_size = input_size, hidden_size
         self.state_size = ClockworkState(h=hidden_size, t=1)  # type: ignore[arg-type]
-        self.cycle = math.lcm(*periods)
+        self.clocks = periods
         self.phi = named(nonlinearity)
         self.weight_ih = weight(hidden_size, input_size)
         self.weight_hh = weight(hidden_size, hidden_size)
         self.bias = weight(hidden_size) if bias else None
-        groups = torch.arange(hidden_size).tensor_split(len(periods))
-        of_unit = torch.cat([torch.full((len(g),), float(p)) for g, p in zip(groups, periods, strict=True)])
-        self.register_buffer("periods", of_unit, persistent=False)
-        self.register_buffer("connected", (of_unit[:, None] <= of_unit).to(of_unit), persistent=False)
+        self.register_buffer("periods", torch.empty(hidden_size))
+        self.register_buffer("connected", torch.empty(hidden_size, hidden_size))
+        self.register_buffer("cycle", torch.empty(1))
         self.reset_parameters()
 
+    @torch.no_grad()
     def reset_parameters(self) -> None:
-        """As in the paper: all normal with standard deviation 0.1."""
+        """As in the paper: all normal with standard deviation 0.1. The clocks, which are buffers, are set too."""
+        self.cycle.fill_(math.lcm(*self.clocks))
+        each, longer = divmod(self.hidden_size, len(self.clocks))  # the first groups have one more
+        of_unit = [p for k, p in enumerate(self.clocks) for _ in range(each + (k < longer))]
+        self.periods.copy_(torch.tensor(of_unit, device="cpu"))
+        self.connected.copy_(self.periods[:, None] <= self.periods)
         for parameter in self.parameters(recurse=False):
             nn.init.normal_(parameter, std=0.1)
 

@@ -114,11 +114,11 @@ class LMU(Cell):
 
 def legendre(order: int, theta: float) -> tuple[Tensor, Tensor]:
     """A (d, d) and B (d, 1) of one step, in float64: the exact solution of dm/dt = A' m + B' u with u held."""
-    i = torch.arange(order, dtype=torch.float64)[:, None]
+    i = torch.arange(order, dtype=torch.float64, device="cpu")[:, None]  # whatever device the cell is made on
     j = i.T
     sign = 1 - 2 * ((i - j) % 2)  # (-1)^(i-j)
     scale = (2 * i + 1) / theta
-    system = torch.zeros(order + 1, order + 1, dtype=torch.float64)
+    system = torch.zeros(order + 1, order + 1, dtype=torch.float64, device="cpu")
     system[:order, :order] = scale * torch.where(i < j, -1.0, -sign)
     system[:order, order:] = scale * (1 - 2 * (i % 2))
     exact = _exponential(system)  # of [[A', B'], [0, 0]]: [[A, B], [0, 1]]
@@ -129,7 +129,7 @@ def _exponential(a: Tensor) -> Tensor:
     """The matrix exponential: its series for a 2^-k of it, squared k times; torch's errs by 1e-10 for some norms."""
     halvings = max(0, math.ceil(math.log2(torch.linalg.matrix_norm(a, 1).item())) + 1)
     a = a / 2**halvings  # of a norm of at most 1/2: the 19th term of the series is below 1e-22
-    total = term = torch.eye(len(a), dtype=a.dtype)
+    total = term = torch.eye(len(a), dtype=a.dtype, device=a.device)
     for n in range(1, 19):
         term = term @ a / n
         total = total + term

@@ -14,7 +14,7 @@ from ._shared import NAMED, Nonlinearity, check_sizes, named, weight
 FORGET_GATES: dict[str, Callable[[Tensor], Tensor]] = {"sigmoid": F.logsigmoid, "exp": NAMED["identity"]}
 """The logarithm of f(t) from its pre-activation, by the name of f."""
 
-NOTHING_YET = -1e30  # m of a memory in which nothing is: far below any gate, and a number in every dtype
+NOTHING_YET = -1e30  # m of a memory in which nothing is: far below any gate; in float16, which ends before, its least
 
 
 class SLSTMState(NamedTuple):
@@ -107,7 +107,8 @@ class SLSTM(Cell):
     ) -> SLSTMState:
         """h, c and n are 0, m stands for log 0."""
         zeros: SLSTMState = super().initial_state(batch_size, device=device, dtype=dtype)
-        return zeros._replace(m=torch.full_like(zeros.m, NOTHING_YET))
+        nothing = max(NOTHING_YET, torch.finfo(zeros.m.dtype).min)
+        return zeros._replace(m=torch.full_like(zeros.m, nothing))
 
     def step(self, x: Tensor, state: SLSTMState) -> tuple[Tensor, SLSTMState]:
         """One step: h(t), and the state with it."""

@@ -187,6 +187,8 @@ def _backward(cell: Any, state: Tree, inputs: Sequence[float], places: Mapping[s
     step, paths = _Step(cell), [name for name, _ in cell.named_parameters()]
     copies: list[dict[str, Tensor]] = []
     terms: dict[str, list[Term]] = {name: [] for name, place in places.items() if place.path in paths}
+    if not terms:  # nothing is learned, as of a reservoir
+        return ()
     state = map_tree(lambda leaf: leaf.detach(), state)
     for t, value in enumerate(inputs, 1):
         copies.append({path: p.detach().clone().requires_grad_() for path, p in cell.named_parameters()})

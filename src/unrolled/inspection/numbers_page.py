@@ -14,6 +14,10 @@ def page(found: Numbers) -> str:
     given += [f"{name}(0) = {value:g}" for name, value in found.start.items()]
     lines = [found.equations.name, "", *equation_lines(found.equations)]
     lines += ["", *paragraph(", ".join(given), INDENT), "", "forward", *_steps(found, clock)]
+    if not found.gradients:
+        return "\n".join(
+            [*lines, "", "back through time", *paragraph("The cell has no parameter: nothing is learned.", INDENT)]
+        )
     steps = range(1, len(found.inputs) + 1)
     outputs = [name.replace(f"({clock})", f"({t})") for t in steps for name in found.output]
     lines += ["", *paragraph(f"back through time, L = {' + '.join(outputs)}")]

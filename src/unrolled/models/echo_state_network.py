@@ -136,8 +136,16 @@ class EchoStateNetwork(nn.Module):
             window: steps of one sequence whose states are held at a time.
 
         Raises:
-            InputError: shapes that do not fit, or no step to learn from.
+            InputError: shapes that do not fit, no step to learn from, or an argument of one sequence beside windows.
         """
+        if not isinstance(x, Tensor):
+            beside = {"y": y, "lengths": lengths, "mask": mask, "reset": reset}  # never left out in silence
+            for name, value in beside.items():
+                if value is not None:
+                    raise InputError(
+                        f"{name}: expected None beside windows, got {type(value).__name__}. Targets belong into the "
+                        "pairs; for windows with flags call partial_fit, then readout.solve."
+                    )
         self.readout.forget()
         windows = x if not isinstance(x, Tensor) else self._windows(x, y, lengths, mask, reset, window)
         reached = None

@@ -53,7 +53,7 @@ class MLSTMBlock(nn.Module):
         num_heads: K, heads of the memory.
         up_factor: F = up_factor · size features of u and g.
         kernel_size: steps κ that the convolution sees.
-        projection_size: features of a block of W_q, W_k and W_v.
+        projection_size: features of a block of W_q, W_k and W_v, or the next number above it that divides F.
         chunk_size: steps that the memory takes at a time, as in :func:`unrolled.cells.mlstm_chunkwise`; None: step by
             step, by :class:`unrolled.Recurrent`.
         dropout: probability of zeroing a feature of what is added to x.
@@ -64,7 +64,7 @@ class MLSTMBlock(nn.Module):
         x and y (T, B, size); the state a :class:`MLSTMBlockState`.
 
     Raises:
-        InputError: heads or blocks that do not divide the features F, a number below 1.
+        InputError: heads that do not divide the features F, a number below 1.
 
     Reference:
         Beck et al. 2024, arXiv:2405.04517, figure 11.
@@ -87,7 +87,8 @@ class MLSTMBlock(nn.Module):
         self.size, self.num_blocks = at_least_1(size, "size"), num_blocks
         inner = size * at_least_1(up_factor, "up_factor")
         head_size = head_size_of(inner, num_heads)
-        parts = inner // head_size_of(inner, max(inner // projection_size, 1))
+        most = max(inner // at_least_1(projection_size, "projection_size"), 1)
+        parts = next(parts for parts in range(most, 0, -1) if inner % parts == 0)
         self.num_heads = num_heads
         self.chunk_size = None if chunk_size is None else at_least_1(chunk_size, "chunk_size")
         self.norm = nn.LayerNorm(size, bias=False)
