@@ -189,7 +189,9 @@ def test_tensors_that_need_each_other_are_one_stage():
 
 def test_rounding_to_fewer_bits_than_the_state_has_is_not_linear():
     def wide(dtype):
-        return judged(lambda x, h: (x, (0.9 * h.to(dtype)).to(h.dtype) + x), torch.ones(B, H), torch.ones(1, B, H))[1][0]
+        return judged(lambda x, h: (x, (0.9 * h.to(dtype)).to(h.dtype) + x), torch.ones(B, H), torch.ones(1, B, H))[1][
+            0
+        ]
 
     assert wide(torch.float64).kind == "elements"
     assert wide(torch.bfloat16).kind == "nonlinear"

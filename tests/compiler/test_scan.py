@@ -374,7 +374,10 @@ def test_tensors_of_unlike_kinds_in_one_block_take_the_loop(scans):
         return a, (0.9 * a + 0.1 * b.flatten(1) + x, (0.3 * a).reshape(len(x), 2, 2) + 0.5 * b)
 
     x = torch.randn(80, 2, 4, dtype=torch.float64)
-    starts = (torch.randn(2, 4), torch.randn(2, 4).double()), (torch.randn(2, 4).double(), torch.randn(2, 2, 2).double())
+    starts = (
+        (torch.randn(2, 4), torch.randn(2, 4).double()),
+        (torch.randn(2, 4).double(), torch.randn(2, 2, 2).double()),
+    )
     for step, start in zip((of_two_dtypes, of_two_shapes), starts, strict=True):
         found = []
         for backend in ("reference", "compiled"):
