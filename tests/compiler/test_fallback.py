@@ -410,3 +410,10 @@ def test_a_full_disk(monkeypatch, tmp_path):
     texts, _ = said(lambda: [Recurrent(GRU(3, 8))(X) for _ in range(3)])
     assert len(texts) == 1
     assert "No space left on device" in texts[0]
+
+
+def test_tensors_without_elements_are_refused():
+    with pytest.raises(UnsupportedStep, match="without elements"):
+        unroll(lambda x, s: (s, 0.5 * s), X, torch.randn(4, 0), backend="compiled")
+    with pytest.raises(UnsupportedStep, match="without elements"):
+        unroll(lambda x, s: (s[:, :0], 0.5 * s), X, S, backend="compiled")

@@ -187,6 +187,16 @@ def test_tensors_that_need_each_other_are_one_stage():
     assert (stage.leaves, stage.kind) == ((0, 1), "nonlinear")
 
 
+def test_rounding_to_fewer_bits_than_the_state_has_is_not_linear():
+    def wide(dtype):
+        return judged(lambda x, h: (x, (0.9 * h.to(dtype)).to(h.dtype) + x), torch.ones(B, H), torch.ones(1, B, H))[1][
+            0
+        ]
+
+    assert wide(torch.float64).kind == "elements"
+    assert wide(torch.bfloat16).kind == "nonlinear"
+
+
 def test_a_state_of_whole_numbers_is_not_called_linear():
     _, (stage,) = judged(lambda x, n: (x * n, n + 1), torch.ones(B, H, dtype=torch.int64))
     assert (stage.kind, stage.cause) == ("nonlinear", None)

@@ -360,3 +360,84 @@ def test_outputs_may_be_changed_in_place(scans):
                 last.zero_()
         grads.append(torch.autograd.grad(loss, [x, *leaves(state), *cell.parameters()]))
     assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
+
+
+def test_tensors_of_unlike_kinds_in_one_block_take_the_loop(scans):
+    """A block's tensors lie alike in memory: of one dtype and one shape."""
+
+    def of_two_dtypes(x, state):
+        a, b = state
+        return b, ((0.5 * a + 0.2 * b.float() + x.float()), 0.2 * a.double() + 0.5 * b)
+
+    def of_two_shapes(x, state):
+        a, b = state
+        return a, (0.9 * a + 0.1 * b.flatten(1) + x, (0.3 * a).reshape(len(x), 2, 2) + 0.5 * b)
+
+    x = torch.randn(80, 2, 4, dtype=torch.float64)
+    starts = (
+        (torch.randn(2, 4), torch.randn(2, 4).double()),
+        (torch.randn(2, 4).double(), torch.randn(2, 2, 2).double()),
+    )
+    for step, start in zip((of_two_dtypes, of_two_shapes), starts, strict=True):
+        found = []
+        for backend in ("reference", "compiled"):
+            given = [leaf.clone().requires_grad_() for leaf in (x, *start)]
+            outputs, last = unrolled.unroll(step, given[0], tuple(given[1:]), backend=backend)
+            loss = outputs.square().sum() + sum(leaf.square().sum() for leaf in last)
+            found.append([outputs, *last, *torch.autograd.grad(loss, given)])
+        for a, b in zip(*found, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+    assert scans == {"forward": 0, "backward": 0}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_large_parts_that_cancel_do_not_leave_their_rounding(dtype, scans):
+    """The last ten bits as a number: 2^60 times what a piece of time begins with cancels against its own part."""
+
+    def window(x, h):
+        h = 2 * h + x[:, :1] - 2.0**10 * x[:, 1:]
+        return h, h
+
+    torch.manual_seed(0)
+    bits = torch.randint(0, 2, (1000, 1, 1)).to(dtype)
+    x = torch.cat([bits, torch.cat([torch.zeros(10, 1, 1, dtype=dtype), bits[:-10]])], -1)
+    expected, _ = unrolled.unroll(window, x, torch.zeros(1, 1, dtype=dtype), backend="reference")
+    found, _ = unrolled.unroll(window, x, torch.zeros(1, 1, dtype=dtype), backend="compiled")
+    assert expected.max() < 1024
+    assert torch.equal(found, expected)
+    assert scans["forward"] == 1
+
+
+def test_a_first_state_that_is_read_once_has_its_gradient(scans):
+    """After it comes one without a gradient, so no adjoint is carried; the first step reads it all the same."""
+
+    def nonlinear(x, state):
+        h = torch.tanh(state[0] + state[1] * x)
+        return h, (h, h.detach())
+
+    def linear(x, state):
+        h = torch.sigmoid(x) * state[0] + state[1]
+        return h, (h, torch.ones_like(h))
+
+    x = torch.randn(70, 2, H, dtype=torch.float64)
+    for step in (nonlinear, linear):
+        torch.manual_seed(1)
+        state = tuple(torch.randn(2, H, dtype=torch.float64, requires_grad=True) for _ in range(2))
+        found = []
+        for backend in ("reference", "plan", "compiled"):
+            outputs, last = unrolled.unroll(step, x, state, backend=backend)
+            found.append(torch.autograd.grad(outputs.square().sum() + last[0].sum(), state))
+        for other in found[1:]:
+            for a, b in zip(found[0], other, strict=True):
+                torch.testing.assert_close(b, a, rtol=1e-11, atol=1e-11)
+    assert scans == {"forward": 1, "backward": 1}
+
+
+def test_a_state_that_is_rounded_on_its_way_takes_the_loop(scans):
+    def rounded(x, h):
+        return h, 0.9 * h.float().double() + x
+
+    x, h = torch.randn(80, 1, H, dtype=torch.float64), torch.randn(1, H, dtype=torch.float64)
+    expected = unrolled.unroll(rounded, x, h, backend="reference")
+    torch.testing.assert_close(unrolled.unroll(rounded, x, h, backend="compiled"), expected, rtol=1e-14, atol=1e-14)
+    assert scans["forward"] == 0

@@ -159,12 +159,15 @@ def _steps(graph: Graph, index: int, value: Tensor, run: Unrolling) -> Tensor:
 
 
 def _own(results: list[Tensor], kept: tuple[Tensor, ...]) -> list[Tensor]:
-    """The results, of which none shares memory with what is kept, and none is a view: they may be changed in place."""
+    """The results, of which none shares memory with what is kept or another, and none is a view: they may be changed in
+    place, and autograd tells them apart.
+    """
     taken = {leaf.untyped_storage().data_ptr() for leaf in kept}
     owned = []
     for result in results:
         if result.untyped_storage().data_ptr() in taken:
             result = result.clone()
+        taken.add(result.untyped_storage().data_ptr())
         owned.append(result.data if result._is_view() else result)
     return owned
 

@@ -30,7 +30,7 @@ class Stage:
     leaves: tuple[int, ...]  # their numbers in the state
     kind: str  # "known": not at all; "elements", "blocks" (of elements), "dense": affine; "nonlinear"
     block: int = 1  # elements in the largest block
-    aligned: bool = True  # whether a block is one element of each tensor, at the same place
+    aligned: bool = True  # whether a block is one element of each tensor, all alike, at the same place
     cause: int | None = None  # the first node that is not linear; None for a state that is not of real numbers
 
     @property
@@ -114,7 +114,8 @@ def _blocks(graph: Graph, group: tuple[int, ...], states: list[int], found: list
     block = int(labels.bincount().max()) if len(labels) else 1
     if block > MOST:
         return Stage(group, "dense", sum(sizes), aligned=False)
-    aligned = len(set(sizes)) == 1 and bool((sources % max(sizes[0], 1) == own % max(sizes[0], 1)).all())
+    alike = {(graph.row_shape(index), graph.nodes[index].dtype) for index in states}
+    aligned = len(alike) == 1 and bool((sources % max(sizes[0], 1) == own % max(sizes[0], 1)).all())
     return Stage(group, "elements" if block == 1 else "blocks", block, aligned)
 
 
@@ -135,6 +136,7 @@ class Forms:
         depends = descendants(graph, states)
         self.inside = sorted(depends & ancestors(graph, results))
         self.broken: dict[int, int] = {}
+        self._finest = min((_grain(graph.nodes[index].dtype) for index in states), default=0.0)
         self._found: dict[int, Tensor | None] = {}  # numbers of elements (K, ...), -1 for none; None: of any
         start = 0
         for index in states:
@@ -160,7 +162,7 @@ class Forms:
         mine = [operand for operand in dict.fromkeys(node.operands()) if self.depends(operand)]
         if any(operand in self.broken for operand in mine):
             self.broken[index] = min(self.broken[operand] for operand in mine if operand in self.broken)
-        elif not is_linear(node, mine):
+        elif not is_linear(node, mine) or (node.op == "cast" and _grain(node.dtype) > self._finest):
             self.broken[index] = index
         else:
             self._found[index] = self._spread(node, mine)
@@ -225,6 +227,11 @@ def is_linear(node: Node, mine: Sequence[int]) -> bool:
     if node.op == "div":
         return places == [0]
     return node.op == "where" and 0 not in places
+
+
+def _grain(dtype: torch.dtype) -> float:
+    """The rounding of a number; a state that is rounded farther than it is itself is not linear."""
+    return torch.finfo(dtype).eps if dtype.is_floating_point else 0.0
 
 
 def _broadcast(elements: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -19,7 +19,7 @@ import torch.fx.traceback as fx_traceback
 from torch import Tensor
 
 from ..core import Step, Tree, UnsupportedStep, leaves
-from .graph import Builder, Graph, Ref, is_rows
+from .graph import Builder, Graph, Ref, ancestors, is_rows
 from .normalise import Normaliser, line_of
 from .step_call import StepCall, users_line
 
@@ -81,6 +81,8 @@ def trace(step: Step, x: Tree | None, state: Tree, tensors: tuple[Tensor, ...], 
         with call.refusing():
             module = _export(whole, (*inputs, *(doubles[k] for k in used)), any(has_grad))
     graph = _graph(module, batch, (len(examples), count - len(examples), len(used)), has_grad)
+    if any(not graph.row_size(k) for k in (*ancestors(graph, [*graph.output, *graph.new_state]), *graph.state)):
+        raise UnsupportedStep("step has a tensor without elements, which no loop in C can run over.")
     return Traced(graph, used, call.output, call.after)
 
 
@@ -168,6 +170,12 @@ def _graph(module: torch.fx.GraphModule, batch: int, counts: tuple[int, int, int
     output, new_state = _cut([_index(result) for result in results[:count]], halves)
     cotangents = iter(placeholders[arguments:])
     d_output, d_new_state = _cut([next(cotangents) if has else None for has in has_grad], halves)
+    d_new_state = tuple(  # one that nobody reads, of a state with a gradient after which comes one without
+        builder.add("input", (), builder.nodes[state[k]].shape, builder.nodes[state[k]].dtype)
+        if index is None and d_state[k] is not None
+        else index
+        for k, index in enumerate(d_new_state)
+    )
     return Graph(
         batch, tuple(builder.nodes), x, state, closed, output, new_state, d_output, d_new_state, d_x, d_state, d_closed
     )

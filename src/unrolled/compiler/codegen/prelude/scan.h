@@ -4,11 +4,12 @@
  * its last state, and multiplies its A: the state at its end is that product times the state at its beginning, plus its
  * own part. Put together one after the other, that tells where each piece begins, and the others run from there. A is
  * made of blocks, one for each place of K arrays of n numbers. How time is cut depends on T alone, so the result does
- * not depend on the threads. Where a product has overflowed, the pieces run one after the other.
+ * not depend on the threads. Where a product is large, or no number at all, the pieces run one after the other: large
+ * parts that cancel would leave their rounding, where the loop has only small numbers.
  */
 #ifndef U_SCAN_H
 #define U_SCAN_H
-enum { U_SCAN_MOST = 4, U_SCAN_PIECES = 16 };
+enum { U_SCAN_MOST = 4, U_SCAN_PIECES = 16, U_SCAN_LARGE = 4096 };
 #endif
 
 typedef struct {
@@ -104,6 +105,12 @@ static int u_T(u_scan_finite)(const u_real *v, long count) {
     return sum == 0;
 }
 
+static int u_T(u_scan_small)(const u_real *v, long count) {
+    long small = 0; /* not so if it is NaN */
+    for (long j = 0; j < count; j++) small += v[j] >= -U_SCAN_LARGE && v[j] <= U_SCAN_LARGE;
+    return small == count;
+}
+
 static void u_T(u_scan_worker)(void *argument) {
     u_T(u_scan) *q = argument;
     u_job *job = &q->team;
@@ -125,7 +132,10 @@ static void u_T(u_scan_worker)(void *argument) {
         u_real *own = u_T(u_scan_state)(q, 1);
         memcpy(first, q->state, count * sizeof(u_real)); /* where piece 1 begins */
         for (long piece = 1; piece < q->pieces; piece++, own += u_T(u_scan_size)(q)) {
-            if (piece + 1 < q->pieces) u_T(u_scan_join)(q, first, piece, room);
+            if (piece + 1 < q->pieces) {
+                q->broken |= !u_T(u_scan_small)(own + count, q->K * count);
+                u_T(u_scan_join)(q, first, piece, room);
+            }
             memcpy(own, first, count * sizeof(u_real));
             memcpy(first, room, count * sizeof(u_real));
             q->broken |= !u_T(u_scan_finite)(own, count);
