@@ -305,6 +305,22 @@ def test_by_itself_for_one_row_and_much_work(monkeypatch):
     assert calls["forward"] == 2
 
 
+def test_tensors_that_need_each_other_need_more_work(monkeypatch):
+    monkeypatch.delenv("UNROLLED_SCAN", raising=False)
+    calls, threads, found = counted(monkeypatch), torch.get_num_threads(), []
+    cell = cells.LRU(64, 64)  # 21,000 operations a step, and twice as many coefficients as without the pairs
+    try:
+        torch.set_num_threads(2)
+        with torch.no_grad():
+            for steps in (2000, 5000):
+                before = calls["forward"]
+                unrolled.unroll(cell.step, torch.randn(steps, 1, 64), cell.initial_state(1), backend="compiled")
+                found.append(calls["forward"] > before)
+    finally:
+        torch.set_num_threads(threads)
+    assert found == [False, True]
+
+
 def test_a_layer_called_again_and_again(scans):
     torch.manual_seed(0)
     layer = unrolled.Recurrent(cells.MinGRU(2, H)).double()

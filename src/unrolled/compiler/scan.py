@@ -39,6 +39,8 @@ class Scanned:
         self.forwards = [(level, _Rows(level.plan, inner=True)) for level in parts.forward]
         self.backwards = [(level, _Rows(level.plan, inner=True)) for level in parts.backward]
         self.rest = _Rows(parts.rest, inner=False)
+        blocks = [block for level in (*parts.forward, *parts.backward) for block in level.blocks]
+        self.coupled = max((len(block.leaves) for block in blocks), default=1)
         self.kept = (*plan.graph.x, *parts.keep)
         self.owned = {*plan.graph.output, *plan.graph.d_x}  # the caller's: in memory of their own
         self.asked = {*parts.keep, *parts.rest.saved, *plan.graph.output}  # of the states before and after each step

@@ -21,8 +21,8 @@ THREADS = 2
 """So many threads a row there must be, or they have enough to do with rows: a scan does more in all than the loop."""
 
 WORK = 40_000_000
-"""Additions and multiply-adds of a sequence, forward, from which on a scan is faster: it is several calls."""
-
+"""Additions and multiply-adds of a sequence, forward, from which on a scan is faster: it is several calls. So many for
+each tensor of the state that its elements need: a block of k tensors has k times as many coefficients."""
 
 DENSE = 64
 """So many of them there must be for each number of the state: a scan writes and reads sequences of these, where the
@@ -45,6 +45,7 @@ class Scans:
     otherwise: "Compiled"
     engine: "Scanned | None" = None
     asked: bool = False
+    coupled: int = 1  # tensors of the state whose elements need each other
     work: int = 0  # of a row in one step
     lock: RLock = field(default_factory=RLock)  # PyTorch's threads may ask at the same time
 
@@ -54,22 +55,24 @@ class Scans:
             return None
         if run.valid is not None or run.restart is not None or run.truncated_bptt_steps is not None:
             return None
-        setting = os.environ.get("UNROLLED_SCAN", "")
-        if setting == "0" or (setting != "1" and run.batch_size * THREADS > threads) or not run.batch_size:
+        setting, rows = os.environ.get("UNROLLED_SCAN", ""), run.steps * run.batch_size
+        if setting == "0" or not rows:
             return None
-        if setting != "1" and not self._pays(run.steps * run.batch_size):
+        forced = setting == "1"
+        if not forced and (run.batch_size * THREADS > threads or not self._pays(rows)):
             return None
         with self.lock:
             if not self.asked:
                 self.engine = _made(self.plan, self.otherwise)
+                self.coupled = self.engine.coupled if self.engine is not None else 1
                 self.asked = True
-        return self.engine
+        return self.engine if forced or self._pays(rows) else None
 
     def _pays(self, rows: int) -> bool:
         graph = self.plan.graph
         self.work = self.work or _work(graph)
         size = sum(graph.row_size(index) for index in graph.state)
-        return rows * self.work >= WORK and self.work >= DENSE * size and rows * size <= LARGEST
+        return rows * self.work >= WORK * self.coupled and self.work >= DENSE * size and rows * size <= LARGEST
 
 
 def _made(plan: Plan, otherwise: "Compiled") -> "Scanned | None":
