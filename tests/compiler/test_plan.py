@@ -78,6 +78,21 @@ def test_a_linear_of_input_and_state_leaves_the_input_out_of_the_loop():
     assert "cat" not in ops(plan, rows)  # the weight's gradient is put together without [x, h]
 
 
+def test_what_a_parameter_does_several_times_in_a_step_is_added_before_it_is_summed():
+    spring, pull = nn.Parameter(torch.rand(H, 4)), nn.Parameter(torch.rand(H, 4))
+
+    def step(x, h):
+        for _ in range(3):
+            h = torch.tanh(spring * h + pull * x[:, None])
+        return h, h
+
+    plan = plan_of(lambda x, h: step(x[..., :1], h), torch.zeros(1, 1, X), torch.zeros(1, H, 4))
+    sums = [n for n in plan.backward.after if plan.graph.nodes[n].op == "sum" and not plan.graph.is_rows(n)]
+    of_rows = [n for n in sums if plan.graph.is_rows(plan.graph.nodes[n].args[0].index)]
+    assert len(of_rows) == 2  # one of each parameter, though each is used three times
+    assert sum(size for _, size in sequences(plan, plan.backward.writes)) == 2 * 4 * H
+
+
 def test_random_draws_are_kept_and_never_drawn_again():
     def step(x, h):
         h = torch.tanh(nn.functional.dropout(h, 0.5) + x)

@@ -5,6 +5,8 @@
 - Of a product whose columns are read in slices, each slice is a product of its own: of the adjoint of such a ``cat``
   only the part that belongs to the state is needed in the loop.
 - The gradient of that weight, a product over all rows, becomes one for each part of the ``cat``, which is not needed.
+- A parameter that is used several times in a step has several sums over all rows for its gradient, which are added up:
+  what is summed is added first, so that one sequence is stored and not several.
 """
 
 from collections.abc import Iterable
@@ -52,6 +54,10 @@ class _Rewriter:
                 return result
         if node.op == "slice":
             result = self._sliced_product(index)
+            if result is not None:
+                return result
+        if node.op == "add":
+            result = self._sum_of_sums(index)
             if result is not None:
                 return result
         return self.builder.add(node.op, self._args(node.args), node.shape, node.dtype, node.where)
@@ -113,6 +119,36 @@ class _Rewriter:
                 products.append(self._add(index, "mm", (Ref(self.new[a]), Ref(self.new[part])), shape))
             return self._add(index, "cat", (tuple(products), 1), node.shape).index
         return None
+
+    def _sum_of_sums(self, index: int) -> int | None:
+        """``a.sum(0) + b.sum(0)`` as ``(a + b).sum(0)``, where a and b are rows of one shape; through reshapes."""
+        node = self.graph.nodes[index]
+        if not all(isinstance(arg, Ref) and self.graph.nodes[arg.index].shape == node.shape for arg in node.args):
+            return None
+        one, two = (self._total(self.new[ref.index]) for ref in node.args)
+        if one is None or two is None or node.dtype != self.builder.nodes[one[0]].dtype:
+            return None
+        (total, first), (other, second) = one, two
+        sums, terms = [self.builder.nodes[i] for i in (total, other)], [self.builder.nodes[i] for i in (first, second)]
+        alike = sums[0].args[1:] == sums[1].args[1:] and sums[0].dtype == sums[1].dtype
+        if not alike or terms[0].shape != terms[1].shape or terms[0].dtype != terms[1].dtype:
+            return None
+        both = self.builder.add("add", (Ref(first), Ref(second)), terms[0].shape, terms[0].dtype, node.where)
+        result = self.builder.add("sum", (Ref(both), *sums[0].args[1:]), sums[0].shape, sums[0].dtype, node.where)
+        if sums[0].shape == node.shape:
+            return result
+        return self.builder.add("reshape", (Ref(result), node.shape), node.shape, node.dtype, node.where)
+
+    def _total(self, index: int) -> tuple[int, int] | None:
+        """A sum over all rows, and what is summed, in the graph under construction; seen through reshapes."""
+        nodes, batch = self.builder.nodes, self.graph.batch
+        while nodes[index].op == "reshape":
+            index = nodes[index].args[0].index
+        if nodes[index].op != "sum" or nodes[index].args[1] != (0,):
+            return None
+        term = nodes[index].args[0].index
+        shape = nodes[term].shape
+        return (index, term) if shape[0] == batch and not any(is_rows(size, batch) for size in shape[1:]) else None
 
     def _sliced_product(self, index: int) -> int | None:
         """``(d @ V)[:, a:b]`` as ``d @ V[:, a:b]``, where the product is read in slices only."""

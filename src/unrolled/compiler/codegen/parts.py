@@ -46,7 +46,8 @@ def split(graph: Graph, direction: Direction) -> Parts:
 
 
 def total_of(graph: Graph, index: int) -> tuple[int, ...] | None:
-    """The sequences (rows, n) of which a value is the sum over all rows: of one itself, or of the products of two.
+    """The sequences of which a value is the sum over all rows: of one itself, (rows, ...), or of the products of two,
+    (rows, m) and (rows, n).
 
     None where it is something else, or has no C.
     """
@@ -62,7 +63,8 @@ def total_of(graph: Graph, index: int) -> tuple[int, ...] | None:
         if turned.op == "permute" and turned.args[1] == (1, 0):
             found = (turned.args[0].index, right)
     shapes = [graph.nodes[o].shape for o in found]
-    plain = all(len(shape) == 2 and shape[0] == graph.batch and shape[1] for shape in shapes)
+    plain = all(graph.rows_axis(o) == 0 and graph.row_size(o) for o in found)
+    plain = plain and all(len(shape) == 2 or (node.op == "sum" and len(shape) > 2) for shape in shapes)
     stored = all(graph.nodes[o].dtype == node.dtype and not never_stored(graph, o) for o in found)
     return found if found and plain and stored else None
 
