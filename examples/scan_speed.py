@@ -10,6 +10,7 @@ import unrolled
 from unrolled.cells import LRU, QRNN, SRU, MinGRU, MinLSTM
 
 repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+only = sys.argv[2:]  # names of cells; all if none is named
 
 
 def clock(run, setting):
@@ -21,6 +22,8 @@ def clock(run, setting):
 
 print(f"{torch.get_num_threads()} threads, milliseconds: loop, scan, how many times as fast")
 for make in (MinGRU, MinLSTM, QRNN, SRU, LRU):
+    if only and make.__name__ not in only:
+        continue
     for T, H in ((500, 128), (2000, 64), (2000, 128), (2000, 256)):
         cell, x = make(H, H), torch.randn(T, 1, H, requires_grad=True)
         start = cell.initial_state(1)

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -14,6 +16,16 @@ def test_the_compiled_loop_is_faster_than_a_python_loop():
     ratios = [float(line.split("ratio")[1]) for line in done.stdout.splitlines()]
     assert len(ratios) == 6
     assert max(ratios) > 1
+
+
+@pytest.mark.slow
+def test_the_scan_is_timed_beside_the_loop():
+    command = [sys.executable, str(EXAMPLES / "scan_speed.py"), "1", "MinGRU"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    title, *lines = done.stdout.splitlines()
+    assert "threads" in title
+    assert [line.split()[0] for line in lines] == ["MinGRU"] * 4
 
 
 def test_a_new_process_finds_the_kernel():

@@ -57,4 +57,4 @@ def test_its_commands_run(command, tmp_path):
 
 
 def test_every_command_is_known():
-    assert [command[0] for command in COMMANDS] == list(SHORT)
+    assert list(dict.fromkeys(command[0] for command in COMMANDS)) == list(SHORT)

@@ -10,6 +10,11 @@ from unrolled import Cell, Recurrent, cells, diagnose
 T, B, I, H = 6, 5, 3, 4  # noqa: E741 (the field's own letters)
 
 
+@pytest.fixture(autouse=True)
+def the_same_numbers():
+    torch.manual_seed(4)
+
+
 def gates(cell, x=None, **options):
     found = diagnose(cell, torch.randn(T, B, I) if x is None else x, **options).layers[0].gates
     return {f"{gate.function} {gate.name}": gate for gate in found}
