@@ -1,6 +1,7 @@
 """Run a sequence whose step is linear in its state in parallel over time: an engine beside that of the loop."""
 
 import ctypes
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -239,10 +240,7 @@ def _sequence(shape: tuple[int, ...], dtype: torch.dtype, *, own: bool) -> Tenso
     """A sequence; one that is not the caller's lies where others have lain: fresh memory costs as much as a scan."""
     if own:
         return torch.empty(shape, dtype=dtype, device=CPU)
-    count = 1
-    for size in shape:
-        count *= size
-    return MEMORY.take(count * dtype.itemsize).view(dtype).view(shape)
+    return MEMORY.take(math.prod(shape) * dtype.itemsize).view(dtype).view(shape)
 
 
 def _mark(*, by_scan: bool) -> Tensor:

@@ -176,18 +176,26 @@ class Stack(nn.Module):
 
     def _states(self, state: tuple[Tree, ...] | None) -> tuple[Tree, ...]:
         """One state a layer; None of a layer that starts from its initial state."""
-        if state is None:
-            return (None,) * len(self.layers)
-        if not isinstance(state, tuple) or len(state) != len(self.layers):
-            raise InputError(
-                f"state: expected a tuple with one state for each of the {len(self.layers)} layers, "
-                f"got {describe(state)}."
-            )
-        return state
+        return state_of_each(state, len(self.layers), "layers")
 
     def extra_repr(self) -> str:
         """The options that the layers themselves do not show."""
         return f"bidirectional={self.bidirectional}, residual={self.residual}, batch_first={self.batch_first}"
+
+
+def state_of_each(state: tuple[Tree, ...] | None, count: int, name: str) -> tuple[Tree, ...]:
+    """One state for each of so many parts; None of a part that starts from its initial state.
+
+    Raises:
+        InputError: there are more or fewer.
+    """
+    if state is None:
+        return (None,) * count
+    if not isinstance(state, tuple) or len(state) != count:
+        raise InputError(
+            f"state: expected a tuple with one state for each of the {count} {name}, got {describe(state)}."
+        )
+    return state
 
 
 def _output_size(layer: Any, input_size: int) -> int:

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core import InputError, InputTypeError, Tree, at_least_1, describe, select, valid_steps
+from ..core import InputError, InputTypeError, Tree, at_least_1, select, valid_steps
+from ..layers.stack import state_of_each
 from .mlstm_block import MLSTMBlock
 from .slstm_block import SLSTMBlock
 
@@ -130,11 +131,4 @@ class XLSTM(nn.Module):
             raise InputError(f"x: expected {order} with I = size = {self.size}, got {tuple(x.shape)}.")
 
     def _states(self, state: tuple[Tree, ...] | None) -> tuple[Tree, ...]:
-        if state is None:
-            return (None,) * len(self.blocks)
-        if not isinstance(state, tuple) or len(state) != len(self.blocks):
-            raise InputError(
-                f"state: expected a tuple with one state for each of the {len(self.blocks)} blocks, "
-                f"got {describe(state)}."
-            )
-        return state
+        return state_of_each(state, len(self.blocks), "blocks")

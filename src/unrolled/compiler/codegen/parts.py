@@ -62,9 +62,7 @@ def total_of(graph: Graph, index: int) -> tuple[int, ...] | None:
         turned = graph.nodes[left]
         if turned.op == "permute" and turned.args[1] == (1, 0):
             found = (turned.args[0].index, right)
-    shapes = [graph.nodes[o].shape for o in found]
-    plain = all(graph.rows_axis(o) == 0 and graph.row_size(o) for o in found)
-    plain = plain and all(len(shape) == 2 or (node.op == "sum" and len(shape) > 2) for shape in shapes)
+    plain = all(len(graph.nodes[o].shape) >= 2 and graph.rows_axis(o) == 0 and graph.row_size(o) for o in found)
     stored = all(graph.nodes[o].dtype == node.dtype and not never_stored(graph, o) for o in found)
     return found if found and plain and stored else None
 

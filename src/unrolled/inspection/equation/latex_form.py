@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from .expression import Expr
-from .text_form import FACTOR, PART, POWER, PRODUCT, REDUCED, SUM, TERM, absolute, number_text, terms
+from .text_form import FACTOR, PART, POWER, PRODUCT, REDUCED, SUM, TERM, number_text, summed
 
 SIGNS = {"eq": "=", "ne": r"\neq", "lt": "<", "le": r"\leq", "gt": ">", "ge": r"\geq"}
 NAMES = {
@@ -65,15 +65,7 @@ class _Latex:
         return (PRODUCT if exponent else PART) if value >= 0 else SUM, found
 
     def _add(self, expr: Expr) -> tuple[int, str]:
-        result = ""
-        for sign, term in terms(expr):
-            if not result:
-                result = ("-" if sign < 0 else "") + self.inside(term, FACTOR if sign < 0 else SUM)
-            else:
-                positive = absolute(term)
-                sign *= 1 if positive is term else -1
-                result += (" + " if sign > 0 else " - ") + self.inside(positive, TERM)
-        return SUM, result
+        return SUM, summed(expr, self.inside)
 
     _sub = _add
     _neg = _add

@@ -64,15 +64,7 @@ class _Text:
         return (SUM if found[0] == "-" else TERM if "/" in found else PART), found
 
     def _add(self, expr: Expr) -> tuple[int, str]:
-        result = ""
-        for sign, term in terms(expr):
-            if not result:
-                result = ("-" if sign < 0 else "") + self.inside(term, FACTOR if sign < 0 else SUM)
-            else:
-                positive = absolute(term)
-                sign *= 1 if positive is term else -1
-                result += (" + " if sign > 0 else " - ") + self.inside(positive, TERM)
-        return SUM, result
+        return SUM, summed(expr, self.inside)
 
     _sub = _add
     _neg = _add
@@ -162,6 +154,19 @@ def number_text(value: float) -> str:
         if 0 < square <= LARGEST and math.sqrt(square) == value:
             return f"sqrt({square})"
     return plain
+
+
+def summed(expr: Expr, inside: Callable[[Expr, int], str]) -> str:
+    """A sum with its signs, as text or LaTeX; ``inside`` writes a term in what binds so tightly."""
+    result = ""
+    for sign, term in terms(expr):
+        if not result:
+            result = ("-" if sign < 0 else "") + inside(term, FACTOR if sign < 0 else SUM)
+        else:
+            positive = absolute(term)
+            sign *= 1 if positive is term else -1
+            result += (" + " if sign > 0 else " - ") + inside(positive, TERM)
+    return result
 
 
 def terms(expr: Expr, sign: int = 1) -> list[tuple[int, Expr]]:
