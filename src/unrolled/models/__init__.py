@@ -1,7 +1,10 @@
 """Models made of recurrent layers."""
 
+from .attention import Attention
 from .causal_convolution import CausalConvolution
+from .decoding import Hypothesis, beam_search, greedy, sample
 from .echo_state_network import EchoStateNetwork
+from .encoder_decoder import Encoded, EncoderDecoder
 from .language_model import LanguageModel
 from .mlstm_block import MLSTMBlock, MLSTMBlockState
 from .ridge import RidgeReadout
@@ -15,8 +18,12 @@ from .xlstm import XLSTM
 
 __all__ = [
     "XLSTM",
+    "Attention",
     "CausalConvolution",
     "EchoStateNetwork",
+    "Encoded",
+    "EncoderDecoder",
+    "Hypothesis",
     "LanguageModel",
     "MLSTMBlock",
     "MLSTMBlockState",
@@ -27,6 +34,9 @@ __all__ = [
     "SequenceToVector",
     "VectorToSequence",
     "WordEmbedding",
+    "beam_search",
+    "greedy",
+    "sample",
     "word_numbers",
     "word_parts",
 ]
