@@ -71,19 +71,22 @@ def open_binary(path: Path) -> Any:
         raise DataError(f"{path}: cannot read this file ({error.strerror}).") from error
 
 
-def read_rows(path: Path, required: Iterable[str] = (), delimiter: str | None = None) -> Iterator[Row]:
+def read_rows(
+    path: Path, required: Iterable[str] = (), delimiter: str | None = None, *, jsonl: bool | None = None
+) -> Iterator[Row]:
     """The rows of a table with a header (CSV, TSV), or the objects of a JSONL file (``.jsonl``, ``.ndjson``).
 
     Args:
         path: the file; its suffix tells the format, anything unknown is read as CSV.
         required: columns that must be there.
         delimiter: of a table; by default a tab for .tsv and .tab, else a comma.
+        jsonl: whether it is JSONL, whatever its suffix.
 
     Raises:
         DataError: there is no such file, header or column, or a row has another number of fields.
     """
     required = list(required)
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
+    if path.suffix.lower() in (".jsonl", ".ndjson") if jsonl is None else jsonl:
         return _read_jsonl(path, required)
     return _read_table(path, required, delimiter or _DELIMITERS.get(path.suffix.lower(), ","))
 
