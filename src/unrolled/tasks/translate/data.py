@@ -176,7 +176,9 @@ def _encode(pairs: list[Pair], known: Vocabulary, data: DataOptions) -> tuple[Pa
 
     stored = list(both())
     if not stored:
-        raise DataError(f"{pairs[0].where}: expected a pair of at most --max-length {data.max_length} tokens, got none.")
+        raise DataError(
+            f"{pairs[0].where}: expected a pair of at most --max-length {data.max_length} tokens, got none."
+        )
     sources = store(row[1 : 1 + row[0]] for row in stored)
     return Part(sources, store(row[1 + row[0] :] for row in stored)), kept
 

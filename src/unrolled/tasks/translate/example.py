@@ -70,7 +70,11 @@ def _year(year: int) -> str:
     if not rest:
         return f"{_number(century)} hundred"
     tens = ("sixty", "seventy", "eighty", "ninety")
-    said = f"oh {_SMALL[rest]}" if rest < 10 else _number(rest) if rest < 60 else (
-        f"{tens[rest // 10 - 6]} {_SMALL[rest % 10]}".strip()
+    said = (
+        f"oh {_SMALL[rest]}"
+        if rest < 10
+        else _number(rest)
+        if rest < 60
+        else (f"{tens[rest // 10 - 6]} {_SMALL[rest % 10]}".strip())
     )
     return f"{_number(century)} {said}"

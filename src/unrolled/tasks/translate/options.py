@@ -75,7 +75,8 @@ class ModelOptions(shared.ModelOptions):
         "multiplicative", description="How the decoder looks at the source at each step."
     )
     input_feeding: bool = Field(
-        False, description="Give what was attended to the next step of the decoder (slower).",
+        False,
+        description="Give what was attended to the next step of the decoder (slower).",
     )
     tie: Literal["none", "output", "all"] = Field(
         "none", description="Share the target's embedding with the output layer; all: with the source's, too."
@@ -160,8 +161,9 @@ class PredictOptions(DecodingOptions):
     unseen: Literal["refuse", "skip"] = Field(
         "refuse", description="A character that was never seen in training: refuse its line, or leave it out."
     )
-    style: Literal["auto", "text", "jsonl"] = Field(
-        "auto", description="Lines of text, or objects with scores; auto: by the name of --output."
+    style: Literal["auto", "text", "jsonl", "attention"] = Field(
+        "auto",
+        description="Lines of text, objects with scores, or where the model looked; auto: by the name of --output.",
     )
     attention: str | None = Field(
         None, min_length=1, description="Draw where the model looked: a picture (.svg, .png, .pdf), or a folder."

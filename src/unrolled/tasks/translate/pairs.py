@@ -113,10 +113,9 @@ def _same_length(source: Path, target: Path) -> None:
         counts[0] += one is not None
         counts[1] += other is not None
     if counts[0] != counts[1]:
-        shorter, longer = sorted((counts[0], counts[1]))
         raise DataError(
             f"{source}, {target}: expected as many lines in both, got {counts[0]:,} and {counts[1]:,}; line n of one "
-            f"file belongs to line n of the other: find where they part (line {shorter + 1} at the latest)."
+            f"file belongs to line n of the other: find where they part (line {min(counts) + 1:,} at the latest)."
         )
     if not counts[0]:
         raise DataError(f"{source}, {target}: expected lines of text, got empty files.")

@@ -1,4 +1,4 @@
-"""The translate task as Python sees it: ``train``, ``resume``, and ``load`` for a run to translate with or to measure."""
+"""The translate task as Python sees it: ``train``, ``resume``, and ``load`` for a run that translates."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -164,6 +164,18 @@ class TranslateRun:
             return []
         (line,) = self._in_case([text])
         return list(dict.fromkeys(piece for piece in source.split(line) if piece not in source.places))
+
+    def known_part(self, text: str) -> str:
+        """A text without the pieces that are not known."""
+        source = self.vocabulary.source
+        if not isinstance(source, Listed):
+            return text
+        (line,) = self._in_case([text])
+        return ("" if source.kind == "characters" else " ").join(p for p in source.split(line) if p in source.places)
+
+    def check(self, options: DecodingOptions, n_best: int = 1) -> None:
+        """Raises InputError where options do not fit each other."""
+        _search(options, n_best)
 
     def evaluate(
         self,
