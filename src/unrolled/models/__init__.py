@@ -4,7 +4,8 @@ from .attention import Attention
 from .causal_convolution import CausalConvolution
 from .decoding import Hypothesis, beam_search, greedy, sample
 from .echo_state_network import EchoStateNetwork
-from .encoder_decoder import Encoded, EncoderDecoder
+from .encoded import Encoded
+from .encoder_decoder import EncoderDecoder
 from .language_model import LanguageModel
 from .mlstm_block import MLSTMBlock, MLSTMBlockState
 from .ridge import RidgeReadout

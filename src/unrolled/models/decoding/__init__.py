@@ -2,6 +2,6 @@
 
 from .beam import beam_search
 from .hypothesis import Hypothesis, Step
-from .walk import greedy, sample, walk
+from .walk import drawing, greedy, likeliest, sample, walk
 
-__all__ = ["Hypothesis", "Step", "beam_search", "greedy", "sample", "walk"]
+__all__ = ["Hypothesis", "Step", "beam_search", "drawing", "greedy", "likeliest", "sample", "walk"]

@@ -28,8 +28,9 @@ def beam_search(
     """The likeliest sequences of each row that a beam of K finds, best first.
 
     At each step every live sequence of a row is continued by every token, and of all these the best K by the sum of
-    log-scores are looked at: those that end are finished, the best K that do not end live on. A row is over when K
-    are finished, when no live one could come among its ``n_best`` any more, or at its greatest length.
+    log-scores are looked at: those that end are finished, the best K that do not end live on. A row is over when no
+    live one could come among its ``n_best`` finished ones any more, or at its greatest length. (To stop once K are
+    finished would be quicker and wrong: of a model that is sure, the second best is often a sequence cut short.)
 
     score(Y) = sum_t log p(y(t) | y(1) ... y(t-1)) / ((5 + n) / 6)^a, with n the number of its tokens, the end among
     them, and a the length penalty. With a = 0 that is the log-probability, which favours short sequences; near 1 it
@@ -42,7 +43,7 @@ def beam_search(
         begin: the first token of each row (B,).
         end: the token that ends a sequence.
         max_length: the most steps of a row, that of the end among them; one number, or one for each row (B,).
-        beam_size: K; 1 is greedy search.
+        beam_size: K; 1, without a length penalty, is greedy search.
         n_best: how many hypotheses of a row to return, at most K. Fewer come where there are no more.
         length_penalty: a.
         no_repeat_ngram: n: no run of n tokens comes twice in a sequence; 0: they may.
@@ -70,7 +71,7 @@ def beam_search(
         raise InputError(f"n_best: expected at most beam_size = {beam_size}, got {n_best}.")
     known = limits(begin, end=end, max_length=max_length, forbidden=forbidden, no_repeat_ngram=no_repeat_ngram)
     lengths = known.lengths.tolist()
-    pools = [_Pool(most, beam_size, n_best, length_penalty) for most in lengths]
+    pools = [_Pool(most, n_best, length_penalty) for most in lengths]
     rows = torch.arange(len(begin), device=begin.device)  # that are not over
     beams = rows.repeat_interleave(beam_size)
     tokens, state = begin[beams], map_tree(lambda part: part[beams], state)
@@ -88,7 +89,7 @@ def beam_search(
         live = totals.masked_fill(ends, -torch.inf)
         first = torch.arange(len(rows), device=begin.device).unsqueeze(1) * beam_size
         parents = first + beams
-        _finish(pools, rows, history, looks, parents, following, totals, ends)
+        _finish(pools, rows, history, looks, *(part[:, :beam_size] for part in (parents, following, totals, ends)))
         sums, order = live.topk(beam_size, 1)
         parents, tokens = parents.gather(1, order), following.gather(1, order)
         done = [pools[row].is_over(history.shape[1] + 1, best) for row, best in _pairs(rows, sums[:, 0])]
@@ -97,7 +98,7 @@ def beam_search(
         state = map_tree(lambda part: part[parents], state)  # noqa: B023
         history = torch.cat([history[parents], tokens.unsqueeze(1)], 1)
         looks = None if looks is None else looks[parents]
-    return [pool.best() for pool in pools]
+    return [pool.found for pool in pools]
 
 
 def _pairs(rows: Tensor, values: Tensor) -> list[tuple[int, float]]:
@@ -127,22 +128,21 @@ def _finish(
         pool = pools[row]
         cut = steps == pool.most
         ends_here, totals_here = ends[i].tolist(), totals[i].tolist()
-        for rank in range(pool.beam_size):
+        for rank in range(totals.shape[1]):
             if totals_here[rank] == -math.inf or not (ends_here[rank] or cut):
                 continue
             parent = parents[i, rank]
             found = history[parent].tolist() + ([] if ends_here[rank] else [int(following[i, rank])])
             look = None if looks is None else looks[parent, : len(found)].clone()
             score = totals_here[rank] / pool.penalty(steps)
-            pool.found.append(Hypothesis(tuple(found), score, look, ends_here[rank]))
+            pool.add(Hypothesis(tuple(found), score, look, ends_here[rank]))
 
 
 @dataclass
 class _Pool:
-    """What is found of one row."""
+    """The best that is found of one row; what ended comes before what was cut."""
 
     most: int  # steps
-    beam_size: int
     n_best: int
     length_penalty: float
     found: list[Hypothesis] = field(default_factory=list)
@@ -153,11 +153,12 @@ class _Pool:
 
     def is_over(self, steps: int, live: float) -> bool:
         """Whether no more steps are to be made after so many, with the greatest sum of what lives."""
-        if steps == self.most or live == -math.inf or len(self.found) >= self.beam_size:
+        if steps == self.most or live == -math.inf:
             return True
         bound = max(live / self.penalty(steps + 1), live / self.penalty(self.most))  # sums only fall
-        return len(self.found) >= self.n_best and bound <= self.best()[-1].score
+        return len(self.found) >= self.n_best and bound <= self.found[-1].score
 
-    def best(self) -> list[Hypothesis]:
-        """The best, those that ended before those that were cut."""
-        return sorted(self.found, key=lambda one: (one.ended, one.score), reverse=True)[: self.n_best]
+    def add(self, hypothesis: Hypothesis) -> None:
+        """Keep it if it is among the best."""
+        found = [*self.found, hypothesis]
+        self.found = sorted(found, key=lambda one: (one.ended, one.score), reverse=True)[: self.n_best]
