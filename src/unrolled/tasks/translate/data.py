@@ -17,7 +17,7 @@ from .example import dates
 from .options import DataOptions, TranslateOptions
 from .pairs import Columns, Pair, read_pairs
 from .tokens import END
-from .vocabulary import FILE, Vocabulary, learn_sides, looks_tokenised
+from .vocabulary import FILE, Vocabulary, learn_vocabulary
 
 EXAMPLE = 4000  # dates of the built-in example
 
@@ -139,15 +139,9 @@ def _numbers(
     saved: RunFolder | None,
 ) -> TranslateData:
     learnt, held_out = (pairs, held_out) if held_out is not None else _share(pairs, options)
-    if saved is not None:
-        known = recorded_vocabulary(saved)
-    else:
-        known = Vocabulary(*learn_sides(learnt, options.data), looks_tokenised(pair.target for pair in learnt), 1.0)
+    known = learn_vocabulary(learnt, options.data) if saved is None else recorded_vocabulary(saved)
     training, kept = _encode(learnt, known, options.data)
     validation, kept_out = _encode(held_out, known, options.data)
-    if saved is None:
-        ratios = (training.targets.lengths + 1) / (training.sources.lengths + 1)
-        known = replace(known, expansion=float(np.max(ratios)))
     skipped = len(learnt) + len(held_out) - len(kept) - len(kept_out)
     return TranslateData(training, validation, kept_out, known, origin, skipped)
 

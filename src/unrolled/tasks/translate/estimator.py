@@ -24,11 +24,14 @@ class Translator(Estimator):
 
     Example:
         >>> from unrolled.tasks import Translator
-        >>> X = [f"{word} {other}" for word in ("a", "b", "c") for other in ("d", "e", "f")]
+        >>> X = [f"{word} {other}" for word in "abcdef" for other in "uvwxyz"]
         >>> y = [" ".join(reversed(text.upper().split())) for text in X]
-        >>> translator = Translator(hidden_size=16, epochs=60, learning_rate=0.02, averaging=0, batch_size=4)
-        >>> translator.fit(X, y).predict(["a d", "c e"])
-        ['D A', 'E C']
+        >>> small = {"hidden_size": 16, "embedding_size": 16, "batch_size": 8, "dropout": 0.0}
+        >>> translator = Translator(epochs=40, learning_rate=0.02, averaging=0, **small).fit(X, y)
+        >>> translator.predict(["a u", "c z"])
+        ['U A', 'Z C']
+        >>> translator.score(X, y)
+        1.0
     """
 
     task = TASK

@@ -2,13 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from ...core import InputError
-
-Metric = Literal["bleu", "errors"]
 
 
 @dataclass(frozen=True)
@@ -36,9 +33,10 @@ def bleu(found: Sequence[str], true: Sequence[str], tokenize: str, lowercase: bo
     Example:
         >>> figures = bleu(["the cat sat on the mat"], ["the cat sat on a mat"], "none")
         >>> {name: round(value, 1) for name, value in figures.values.items()}
-        {'bleu': 53.7, 'chrf': 71.5}
+        {'bleu': 53.7, 'chrf': 72.1}
     """
-    from sacrebleu.metrics import BLEU, CHRF
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
 
     if len(found) != len(true) or not found:
         raise InputError(f"expected a reference for each translation, got {len(found)} and {len(true)}.")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .figures import Figures, Metric, bleu, errors
+from .figures import Figures, bleu, errors
 from .options import DataOptions
 from .pairs import Pair
 from .tokens import Tokens
@@ -23,7 +23,7 @@ class Measure:
         target: the tokens that errors are counted in.
     """
 
-    metric: Metric
+    metric: str
     tokenize: str
     lowercase: bool
     target: Tokens
@@ -32,16 +32,8 @@ class Measure:
     def of_options(
         cls, data: DataOptions, vocabulary: Vocabulary, metric: str | None = None, tokenize: str | None = None
     ) -> "Measure":
-        """As the options say, or in their place the metric and the tokenize that are given."""
-        metric, tokenize = metric or data.metric, tokenize or data.bleu_tokenize
-        spelled = "characters" in (vocabulary.source.kind, vocabulary.target.kind)
-        of_text = "none" if vocabulary.tokenised else "13a"
-        return cls(
-            "errors" if metric == "errors" or (metric == "auto" and spelled) else "bleu",
-            of_text if tokenize == "auto" else tokenize,
-            data.lowercase,
-            vocabulary.target,
-        )
+        """As it was settled in training, or by the metric and the tokenize that are given."""
+        return cls(metric or vocabulary.metric, tokenize or vocabulary.tokenize, data.lowercase, vocabulary.target)
 
     def sources(self, pairs: Sequence[Pair]) -> list[str]:
         """What is to be translated."""

@@ -55,7 +55,7 @@ class DataOptions(shared.DataOptions):
     metric: Literal["auto", "bleu", "errors"] = Field(
         "auto",
         description="What is measured, and chosen by: BLEU, or the share of lines with any error; auto: errors where "
-        "a side is read by characters.",
+        "a side is read by characters, or targets are too short for BLEU.",
     )
     bleu_tokenize: Literal["auto", "none", "13a", "intl", "char", "zh"] = Field(
         "auto",

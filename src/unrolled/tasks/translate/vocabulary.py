@@ -12,6 +12,7 @@ from .tokens import Tokens, learn_tokens, load_tokens
 
 _FORMAT = 1
 FILE = "vocabulary.json"
+SHORTEST = 4  # words; BLEU counts runs of so many
 _MARKS = (".", "!", "?", "。", "！", "？")
 
 
@@ -22,24 +23,23 @@ class Vocabulary:
     Args:
         source: tokens of the source.
         target: tokens of the target; the same object where one vocabulary is for both.
-        tokenised: whether the targets' sentences have a space before their last mark.
+        metric: what is measured: ``"bleu"`` or ``"errors"``.
+        tokenize: how sacrebleu splits text; ``"none"``: it is split already.
         expansion: the most tokens of a target for each of its source's, one more counted on each side.
     """
 
     source: Tokens
     target: Tokens
-    tokenised: bool
+    metric: str
+    tokenize: str
     expansion: float
 
     def dump(self) -> str:
         """The text of a run's vocabulary.json."""
-        sides = {"source": self.source} if self.source is self.target else vars(self)
-        saved = {
-            name: {"kind": sides[name].kind, "saved": sides[name].save()}
-            for name in ("source", "target")
-            if name in sides
-        }
-        record = {"format": _FORMAT, **saved, "tokenised": self.tokenised, "expansion": self.expansion}
+        sides = {"source": self.source} | ({} if self.source is self.target else {"target": self.target})
+        saved = {name: {"kind": side.kind, "saved": side.save()} for name, side in sides.items()}
+        more = {"metric": self.metric, "tokenize": self.tokenize, "expansion": self.expansion}
+        record = {"format": _FORMAT, **saved, **more}
         return json.dumps(record, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -55,23 +55,34 @@ class Vocabulary:
                 raise CheckpointError(f"{name}: made by a newer version; upgrade unrolled.")
             source = load_tokens(**record["source"])
             target = load_tokens(**record["target"]) if "target" in record else source
-            return cls(source, target, bool(record["tokenised"]), float(record["expansion"]))
+            if record["metric"] not in ("bleu", "errors"):
+                raise ValueError(f"unknown metric {record['metric']!r}")
+            return cls(source, target, record["metric"], str(record["tokenize"]), float(record["expansion"]))
         except CheckpointError:
             raise
         except Exception as error:
             raise CheckpointError(f"{name}: damaged ({error}); restore the file from a copy.") from error
 
 
-def learn_sides(pairs: Sequence[Pair], options: DataOptions) -> tuple[Tokens, Tokens]:
-    """The tokens of both sides, as the options say."""
+def learn_vocabulary(pairs: Sequence[Pair], options: DataOptions) -> Vocabulary:
+    """The tokens of both sides, as the options say, and what is to be measured."""
     of_source = options.source_tokens or options.tokens
     of_target = options.target_tokens or options.tokens
     sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
     size, least = options.vocabulary_size, options.minimum_count
     if options.shared_vocabulary:
-        both = learn_tokens(of_source, [*sources, *targets], size, least)
-        return both, both
-    return learn_tokens(of_source, sources, size, least), learn_tokens(of_target, targets, size, least)
+        source = target = learn_tokens(of_source, [*sources, *targets], size, least)
+    else:
+        source = learn_tokens(of_source, sources, size, least)
+        target = learn_tokens(of_target, targets, size, least)
+    metric, tokenize = options.metric, options.bleu_tokenize
+    if metric == "auto":
+        short = sum(len(text.split()) for text in targets) < SHORTEST * len(targets)
+        metric = "errors" if short or "characters" in (of_source, of_target) else "bleu"
+    if tokenize == "auto":
+        tokenize = "none" if looks_tokenised(targets) else "13a"
+    most = max((len(target.encode(p.target)) + 1) / (len(source.encode(p.source)) + 1) for p in pairs)
+    return Vocabulary(source, target, metric, tokenize, most)
 
 
 def looks_tokenised(texts: Iterable[str]) -> bool:
