@@ -30,6 +30,7 @@ __all__ = ["TASK", "UNIT", "evaluate", "predict", "report"]
 
 UNIT = "tok"
 SAMPLES = 4  # pairs after training
+REPORTED = 2000  # held-out pairs that are translated after training, at most
 
 
 def report(training: Training[TranslateData], cell: str | None) -> None:
@@ -39,9 +40,10 @@ def report(training: Training[TranslateData], cell: str | None) -> None:
         raise InputError("expected an evaluation in the run, got none.")
     run = TranslateRun(folder, cell=cell if own_cell(cell) else None)
     print(f"\nThe best weights are those after step {outcome.best['step']} of {outcome.steps}. On held-out pairs:\n")
-    _show(run.measure(data.held_out))
+    _show(run.measure(data.held_out[:REPORTED]))
     if data.skipped:
-        print(f"Left out: {data.skipped:,} pairs that are too long.")
+        what = "pair that is" if data.skipped == 1 else "pairs that are"
+        print(f"Left out: {data.skipped:,} {what} too long.")
     print()
     shown = list({pair.source: pair for pair in data.held_out}.values())[:SAMPLES]
     for pair, found in zip(shown, run.translate([pair.source for pair in shown]), strict=True):
@@ -224,6 +226,9 @@ def _show(scores: Scores) -> None:
     print(scores_table(scores))
     for name, signature in scores.details["signatures"].items():
         print(f"{name}: sacrebleu {signature}")
+    unknown, tokens = scores.details["unknown_tokens"], scores.details["source_tokens"]
+    if unknown:
+        print(f"Not known from training: {unknown:,} of {tokens:,} tokens of the sources.")
     if scores.details["metric"] == "errors":
         print(
             "line: any error in it (of words as lines: the word error rate); "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...core import DataError, InputError
-from ..reading import check_characters, lines_of, read_rows
+from ..reading import check_characters, lines_of, read_rows, suffix_of
 
 Format = Literal["auto", "lines", "tsv", "csv", "jsonl"]
 _SUFFIXES: dict[str, Format] = {
@@ -46,7 +46,7 @@ class Columns:
 
 def find_format(path: Path) -> Format:
     """The format of a file by its name."""
-    return _SUFFIXES.get(path.suffix.lower(), "lines")
+    return _SUFFIXES.get(suffix_of(path), "lines")
 
 
 def read_pairs(paths: Sequence[Path], form: Format = "auto", columns: Columns = Columns()) -> Iterator[Pair]:

@@ -18,7 +18,7 @@ from .measuring import Measure, copy_of
 from .options import DecodingOptions, ModelOptions, TranslateOptions
 from .pairs import Columns, Format, Pair, read_pairs
 from .problem import TranslateProblem
-from .tokens import Listed
+from .tokens import UNKNOWN, Listed
 from .translating import Decoder, Translation
 from .vocabulary import Vocabulary
 
@@ -219,7 +219,13 @@ class TranslateRun:
         measure = Measure.of_options(self.options.data, self.vocabulary, metric, tokenize)
         mine = measure(pairs, lambda sources: [found[0].text for found in self.translate(sources, options)])
         naive = measure(pairs, copy_of(self.vocabulary))
-        details = {"metric": measure.metric, "signatures": mine.signatures}
+        pieces = [piece for source in measure.sources(pairs) for piece in self.vocabulary.source.encode(source)]
+        details = {
+            "metric": measure.metric,
+            "signatures": mine.signatures,
+            "source_tokens": len(pieces),
+            "unknown_tokens": pieces.count(UNKNOWN),
+        }
         unit = "pair" if measure.metric == "bleu" else "source"
         return Scores({MODEL: mine.values, BASELINE: naive.values}, len(measure.sources(pairs)), unit, details)
 

@@ -116,7 +116,7 @@ class Pieces:
 
     def encode(self, text: str) -> list[int]:
         """At most as many as there are bytes."""
-        found: list[int] = self._bpe.encode(f" {text}").tolist()
+        found: list[int] = self._bpe.encode(f" {text}").tolist() if text else []
         return [token + len(SPECIAL) for token in found]
 
     def decode(self, tokens: Sequence[int], instead: Sequence[str] = ()) -> str:
