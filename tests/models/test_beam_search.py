@@ -103,6 +103,16 @@ def test_the_length_penalty_by_hand():
         assert {one.tokens: one.score for one in found} == pytest.approx(scores)
 
 
+@pytest.mark.parametrize(("penalty", "tokens"), [(0.0, ()), (1.0, (2, 3, 4)), (-1.0, ())])
+def test_a_sequence_that_the_penalty_will_favour_is_waited_for(penalty, tokens):
+    """That ends at once with 0.5, or is 2 3 4 with 0.49."""
+    rows = [1, 0, 0, 0, 0], [0.5, 0, 0.49, 0.01, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1], [1, 0, 0, 0, 0]
+    ((best,),) = beam_search(
+        markov(*rows), (), torch.tensor([1]), end=0, max_length=9, beam_size=2, length_penalty=penalty
+    )
+    assert best.tokens == tokens
+
+
 def test_the_best_is_found_though_more_sequences_than_beams_ended_before():
     """A model that is sure of 1 2 3: all that ends before is unlikely, but soon outnumbers two beams."""
     step = markov([1, 0, 0, 0], [0.02, 0, 0.97, 0.01], [0.02, 0.01, 0, 0.97], [0.97, 0.01, 0.02, 0])

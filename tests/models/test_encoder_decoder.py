@@ -7,7 +7,7 @@ from torch import nn
 from small_cells import SMALL, I
 from unrolled import Cell
 from unrolled.cells import GRU, LSTM
-from unrolled.cells.wrappers import WeightDrop
+from unrolled.cells.wrappers import WeightDrop, Zoneout
 from unrolled.core import InputError, leaves
 from unrolled.models import EncoderDecoder
 
@@ -233,7 +233,12 @@ class TestTeacherForcing:
 
 
 @pytest.mark.parametrize(
-    "cell", [lambda size: LSTM(size, 5, recurrent_dropout=0.5), lambda size: WeightDrop(GRU(size, 5), 0.5)]
+    "cell",
+    [
+        lambda size: LSTM(size, 5, recurrent_dropout=0.5),
+        lambda size: WeightDrop(GRU(size, 5), 0.5),
+        lambda size: Zoneout(GRU(size, 5), 0.5),
+    ],
 )
 def test_what_is_random_in_a_cell_is_drawn_once_a_sequence_step_by_step_too(cell):
     model = make(cell=cell).train()
