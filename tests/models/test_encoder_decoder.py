@@ -171,14 +171,13 @@ def test_every_cell_encodes_and_decodes(name):
         assert best.score < 0
 
 
-@pytest.mark.parametrize("cell", ["lstm", "odd"])
-@pytest.mark.parametrize("kind", ["plain", "multiplicative", "input feeding"])
+@pytest.mark.parametrize(("kind", "cell"), [("plain", "odd"), ("multiplicative", "lstm"), ("input feeding", "lstm")])
 def test_the_backends_agree(kind, cell, monkeypatch):
     monkeypatch.delenv("UNROLLED_BACKEND", raising=False)
     source, inputs = given()
     found = []
     for backend in ("reference", "plan", "compiled"):
-        model = make(kind, cell, backend=backend)
+        model = make(kind, cell, num_layers=1, backend=backend)
         for ratio in (1.0, 0.4):
             torch.manual_seed(4)
             scores = model(source, inputs, LENGTHS, target_lengths=TARGET_LENGTHS, teacher_forcing_ratio=ratio)
