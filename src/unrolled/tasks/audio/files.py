@@ -16,6 +16,7 @@ from .blocks import Samples, at_rate, block_size, in_blocks
 from .headers import check_rate, is_cut_ogg, opened
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au"})
+_FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU")
 _FRAMES = 2**16  # decoded at a time
 _MP3_PADDING = 2304  # samples that a decoder may leave out at both ends together
 _UNKNOWN = 2**62  # frames of a file that does not say how many
@@ -43,7 +44,7 @@ def read_audio(path: str | Path, sample_rate: int, *, longest: float | None = No
     wrote it that could not go back, and all that follows is read; any other number must be the right one.
 
     Args:
-        path: a file that libsndfile reads: WAV, FLAC, OGG, MP3, AIFF.
+        path: WAV of any kind, FLAC, OGG (Vorbis, Opus), MP3, AIFF or AU.
         sample_rate: samples a second of what is returned.
         longest: seconds that a recording may have, for the memory's sake; by default any number.
         place: where the path stands, such as the row of a table; it comes first in an error.
@@ -90,7 +91,8 @@ def _opened(path: Path, name: str) -> Iterator[Any]:
     try:
         file = open_binary(path)
     except DataError as error:
-        raise DataError(name + str(error).removeprefix(str(path))) from error
+        reason = str(error).removeprefix(str(path)).rstrip(".")
+        raise DataError(f"{name}{reason}; give another path, or leave this file out.") from error
     try:
         with file:
             source = opened(path, file, name)
@@ -99,11 +101,15 @@ def _opened(path: Path, name: str) -> Iterator[Any]:
     except (soundfile.LibsndfileError, OSError, RuntimeError, TypeError) as error:
         if is_cut_ogg(path):
             raise _cut(name) from error
-        reason = str(error).rpartition(": ")[2].rstrip(". ") or type(error).__name__
         raise DataError(
-            f"{name}: not a recording that can be read ({reason}); convert it, for example to WAV or FLAC."
+            f"{name}: not a recording that can be read ({_reason(error)}); convert it, for example to WAV or FLAC, "
+            "or leave it out."
         ) from error
     with sound:
+        if sound.format not in _FORMATS:  # the others may be cut, and nobody would know
+            raise DataError(
+                f"{name}: expected {', '.join(_FORMATS)}, got {sound.format}; convert it, for example to WAV or FLAC."
+            )
         check_rate(sound.samplerate, name)
         yield sound
 
@@ -169,11 +175,18 @@ def _read(file: Any, path: Path, name: str, count: int) -> Samples:
         samples: Samples = file.read(_FRAMES, dtype="float32", always_2d=True)
         return samples
     except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
-        reason = str(error).rpartition(": ")[2].rstrip(". ")
         raise DataError(
-            f"{name}: the recording is cut or damaged after {count / file.samplerate:.1f} s ({reason}); "
+            f"{name}: the recording is cut or damaged after {count / file.samplerate:.1f} s ({_reason(error)}); "
             "restore the file from its source, or leave it out."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Why libsndfile does not read a file."""
+    reason = str(error).rpartition(": ")[2].rstrip(". ")
+    if "File does not exist" in reason:  # it does; this is said of an MP3 without a frame
+        return "Format not recognised"
+    return reason or type(error).__name__
 
 
 def _cut(name: str) -> DataError:

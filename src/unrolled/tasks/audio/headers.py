@@ -72,13 +72,16 @@ def check_rate(rate: int, name: str) -> None:
 
 
 def is_cut_ogg(path: Path) -> bool:
-    """Whether a file is an Ogg stream without its last page."""
+    """Whether a file is an Ogg stream whose last page is missing, or is not whole."""
     with path.open("rb") as file:
         if file.read(4) != b"OggS":
             return False
         file.seek(max(0, path.stat().st_size - _OGG_PAGE))
-        _, mark, page = file.read().rpartition(b"OggS")
-    return not (mark and len(page) > 1 and page[1] & 4)
+        _, _, page = file.read().rpartition(b"OggS")
+    if len(page) < 23 or not page[1] & 4:  # 4: the last of its stream
+        return True
+    lengths = page[23 : 23 + page[22]]
+    return len(page) < 23 + page[22] + sum(lengths)
 
 
 def _wav(path: Path, file: BinaryIO, name: str, size: int) -> str | io.BytesIO:

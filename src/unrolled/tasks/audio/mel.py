@@ -57,6 +57,11 @@ class LogMel:
         return max(1, int(self.sample_rate * self.hop / 1000))
 
     @cached_property
+    def _shape(self) -> Tensor:
+        """Of the window; in float64, as near its ends 1 - cos is a difference of almost equal numbers."""
+        return torch.hann_window(self.window_samples, periodic=False, dtype=torch.float64) ** 0.85
+
+    @cached_property
     def _weights(self) -> Tensor:
         """Of each frequency of the spectrum in each band (F, frequencies)."""
         size = 2 ** math.ceil(math.log2(self.window_samples))
@@ -91,9 +96,8 @@ class LogMel:
         frames = samples.unfold(0, self.window_samples, self.hop_samples)
         frames = frames - frames.mean(1, keepdim=True)
         before = torch.cat([frames[:, :1], frames[:, :-1]], 1)
-        shape = torch.hann_window(self.window_samples, periodic=False, dtype=samples.dtype) ** 0.85
         size = 2 * (self._weights.shape[1] - 1)
-        power = torch.fft.rfft((frames - 0.97 * before) * shape, n=size).abs().square().t()
+        power = torch.fft.rfft((frames - 0.97 * before) * self._shape.to(frames.dtype), n=size).abs().square().t()
         bands, frequencies, weights = self._triangles
         # a band's sum in one order whatever the number of frames, which a product of matrices does not keep
         energies: Tensor = power.new_zeros(self.bins, power.shape[1]).index_add(0, bands, power[frequencies] * weights)
