@@ -37,7 +37,7 @@ class EncoderDecoder(nn.Module):
     Attention is *outside* the loop unless ``input_feeding=True``: h(t) does not depend on c(t-1). So the layers run
     over all T steps in their compiled kernel, and attention, W_u and V are products of matrices over all T at once.
     With input feeding the decoder reads (y(t-1), u(t-1)): it knows where it has looked. Then attention feeds the
-    state, and training goes step by step as well, several times slower.
+    state, and training goes step by step as well, which is slower.
 
     Args:
         source_size: number of tokens of x.

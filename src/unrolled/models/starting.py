@@ -1,5 +1,7 @@
 """How a vector starts layers of any cell: it moves every tensor of their first state."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -22,7 +24,7 @@ def started(layers: Stack, moves: Tensor) -> Tree:
         nonlocal used
         if not part.is_floating_point():
             return part
-        move = moves[:, used : used + part[0].numel()]
+        move = moves[:, used : used + math.prod(part.shape[1:])]
         used += move.shape[1]
         return part + move.reshape(part.shape).to(part.dtype)
 

@@ -122,12 +122,12 @@ def _finish(
     totals: Tensor,
     ends: Tensor,
 ) -> None:
-    """Keep the sequences that end at this step, or are cut at it, among the best K of each row."""
+    """Keep the sequences that end at this step, or are cut at it, where they are among the best of their rows."""
     steps = history.shape[1] + 1
-    for i, row in enumerate(rows.tolist()):
+    of_rows = zip(rows.tolist(), ends.tolist(), totals.tolist(), strict=True)
+    for i, (row, ends_here, totals_here) in enumerate(of_rows):
         pool = pools[row]
         cut = steps == pool.most
-        ends_here, totals_here = ends[i].tolist(), totals[i].tolist()
         for rank in range(totals.shape[1]):
             if totals_here[rank] == -math.inf or not (ends_here[rank] or cut):
                 continue

@@ -157,11 +157,11 @@ def _collect(steps: Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]], coun
     for rows, chosen, scores, attention in steps:
         for i, (row, token, score) in enumerate(zip(rows.tolist(), chosen.tolist(), scores.tolist(), strict=True)):
             sums[row] += score
-            if token == end:
-                ended[row] = True
-                continue
-            tokens[row].append(token)
             if attention is not None:
                 looks[row].append(attention[i])
+            if token == end:
+                ended[row] = True
+            else:
+                tokens[row].append(token)
     found = zip(tokens, sums, looks, ended, strict=True)
-    return [Hypothesis(tuple(t), s, torch.stack(look) if look else None, e) for t, s, look, e in found]
+    return [Hypothesis(tuple(t), s, torch.stack(look)[: len(t)] if look else None, e) for t, s, look, e in found]
