@@ -16,6 +16,7 @@ from ..tasks.translate.data import TranslateData
 from ..tasks.translate.options import EvaluateOptions, PredictOptions
 from ..tasks.translate.pairs import Columns, Pair, lines_as_sources, read_sources
 from ..tasks.translate.plot import plot_attention
+from ..tasks.translate.problem import spread
 from ..tasks.translate.task import TASK, TranslateRun
 from ..tasks.translate.translating import Translation
 from ..tasks.translate.writing import Writer, flat
@@ -30,7 +31,7 @@ __all__ = ["TASK", "UNIT", "evaluate", "predict", "report"]
 
 UNIT = "tok"
 SAMPLES = 4  # pairs after training
-REPORTED = 2000  # held-out pairs that are translated after training, at most
+REPORTED = 2000  # held-out sources that are translated after training, at most
 
 
 def report(training: Training[TranslateData], cell: str | None) -> None:
@@ -40,7 +41,7 @@ def report(training: Training[TranslateData], cell: str | None) -> None:
         raise InputError("expected an evaluation in the run, got none.")
     run = TranslateRun(folder, cell=cell if own_cell(cell) else None)
     print(f"\nThe best weights are those after step {outcome.best['step']} of {outcome.steps}. On held-out pairs:\n")
-    _show(run.measure(data.held_out[:REPORTED]))
+    _show(run.measure(spread(data.held_out, REPORTED)))
     if data.skipped:
         what = "pair that is" if data.skipped == 1 else "pairs that are"
         print(f"Left out: {data.skipped:,} {what} too long.")

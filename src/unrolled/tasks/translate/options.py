@@ -38,8 +38,8 @@ class DataOptions(shared.DataOptions):
     validation_share: float = Field(
         0.1, gt=0, lt=1, description="Share of the sources that is held out for validation."
     )
-    evaluation_pairs: int = Field(
-        500, ge=1, le=10**9, description="Held-out pairs that are translated at each evaluation, at most."
+    evaluation_sources: int = Field(
+        500, ge=1, le=10**9, description="Held-out sources that are translated at each evaluation, at most."
     )
     tokens: TokenKind = Field("words", description="What a token is; words stand between spaces.")
     source_tokens: TokenKind | None = Field(None, description="Of the source, in place of --tokens.")

@@ -16,6 +16,7 @@ from ..batches import Batches, by_length, pad, valid_steps
 from .data import Part, TranslateData
 from .measuring import Measure
 from .options import LearningOptions, TranslateOptions
+from .pairs import Pair
 from .tokens import BEGIN
 from .translating import Decoder
 
@@ -34,7 +35,7 @@ class TranslateProblem:
         lengths = data.training.sources.lengths + data.training.targets.lengths
         self.batches = Batches(lengths, options.data.batch_size, options.training.seed)
         self.measure = Measure.of_options(options.data, data.vocabulary)
-        self.pairs = data.held_out[: options.data.evaluation_pairs]
+        self.pairs = spread(data.held_out, options.data.evaluation_sources)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -95,6 +96,19 @@ class TranslateProblem:
         )
         valid = valid_steps(targets, target_lengths)
         return features[valid.to(device)], targets[valid].to(device)
+
+
+def spread(pairs: list[Pair], most: int) -> list[Pair]:
+    """Pairs of at most so many sources, spread evenly over all of them.
+
+    Example:
+        >>> [pair.target for pair in spread([Pair("to", "T UW"), Pair("to", "T AH"), Pair("in", "IH N")], 1)]
+        ['T UW', 'T AH']
+    """
+    sources = list(dict.fromkeys(pair.source for pair in pairs))
+    places = np.linspace(0, len(sources), min(most, len(sources)), endpoint=False).astype(int)
+    chosen = {sources[place] for place in places.tolist()}
+    return [pair for pair in pairs if pair.source in chosen]
 
 
 def forcing(options: LearningOptions, step: int) -> float:
