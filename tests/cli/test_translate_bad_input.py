@@ -121,6 +121,11 @@ def test_wrong_usage_of_training(refused, files):
     assert "--input-feeding: expected an --attention" in line(2, *files, "--input-feeding", "--attention", "none")
     assert "--no-header: expected a TSV" in line(2, *files, "--no-header", "--format", "csv")
     assert "b.en: there is no such file" in line(1, "a.de", "b.en")
+    assert "--vocabulary-size: expected 260 to 65536 with bpe" in line(
+        2, *files, "--tokens", "bpe", "--vocabulary-size", 100
+    )
+    rare = refused(1, "train", "translate", *files, *SMALL, "--minimum-count", 99, "-o", "run")
+    assert "expected words that occur at least --minimum-count 99 times in the sources, got none; lower it" in rare
     assert "--label-smoothing: " in line(2, *files, "--label-smoothing", 1)
 
 

@@ -47,12 +47,13 @@ def report(training: Training[TranslateData], cell: str | None) -> None:
         print(f"Left out: {data.skipped:,} {what} too long.")
     print()
     shown = list({pair.source: pair for pair in data.held_out}.values())[:SAMPLES]
-    for pair, found in zip(shown, run.translate([pair.source for pair in shown]), strict=True):
+    sources = [pair.source for pair in shown]
+    for pair, found in zip(shown, run.translate(sources), strict=True):
         _sample(pair, found[0].text)
     quoted = shlex.quote(str(folder))
     print(f"Run folder  {folder}\nLoss plot   {folder / 'loss.svg'}")
     print(f"Measure it  unrolled evaluate {quoted} FILES{own_cell(cell)}")
-    print(f"Use it      unrolled translate {quoted}{own_cell(cell)} --text {shlex.quote(shown[0].source)}")
+    print(f"Use it      unrolled translate {quoted}{own_cell(cell)} --text {shlex.quote(min(sources, key=len))}")
 
 
 def evaluate(

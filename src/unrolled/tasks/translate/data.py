@@ -19,6 +19,7 @@ from .pairs import Columns, Pair, read_pairs
 from .tokens import END
 from .vocabulary import FILE, Vocabulary, learn_vocabulary
 
+SMALLEST_BPE, LARGEST_BPE = 260, 65536
 EXAMPLE = 4000  # dates of the built-in example
 
 
@@ -118,8 +119,13 @@ def _check(options: TranslateOptions) -> None:
     data = options.data
     if data.validation is None and data.validation_target is not None:
         raise InputError("--validation-target: expected the source's file beside it; give that as --validation.")
-    one = (data.source_tokens or data.tokens) == (data.target_tokens or data.tokens)
-    if data.shared_vocabulary and not one:
+    kinds = {data.source_tokens or data.tokens, data.target_tokens or data.tokens}
+    if "bpe" in kinds and data.vocabulary_size is not None and not SMALLEST_BPE <= data.vocabulary_size <= LARGEST_BPE:
+        raise InputError(
+            f"--vocabulary-size: expected {SMALLEST_BPE} to {LARGEST_BPE} with bpe, which begins with 256 bytes, got "
+            f"{data.vocabulary_size}."
+        )
+    if data.shared_vocabulary and len(kinds) > 1:
         raise InputError("--shared-vocabulary: expected the same --tokens on both sides.")
     if options.model.tie == "all" and not data.shared_vocabulary:
         raise InputError("--tie all: expected --shared-vocabulary beside it, for one embedding of both sides.")

@@ -152,10 +152,12 @@ class TranslateRun:
     def translate_all(
         self, texts: Iterable[str], options: DecodingOptions, n_best: int = 1, at_once: int = 4 * AT_ONCE
     ) -> Iterator[list[Translation]]:
-        """Translate lines as they come, so many at once."""
+        """Translate lines as they come: the first by itself, then twice as many together each time, up to so many."""
         texts = iter(texts)
-        while some := list(islice(texts, at_once)):
+        size = 1
+        while some := list(islice(texts, size)):
             yield from self.translate(some, options, n_best=n_best)
+            size = min(2 * size, at_once)
 
     def unseen(self, text: str) -> list[str]:
         """The pieces of a text that were never seen in training (or too rarely), each once."""

@@ -5,13 +5,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...core import CheckpointError
+import numpy as np
+
+from ...core import CheckpointError, DataError
 from .options import DataOptions
 from .pairs import Pair
-from .tokens import Tokens, learn_tokens, load_tokens
+from .tokens import SPECIAL, Tokens, learn_tokens, load_tokens
 
 _FORMAT = 1
 FILE = "vocabulary.json"
+USUAL = 0.999  # share of the pairs whose lengths are taken for possible
 SHORTEST = 4  # words; BLEU counts runs of so many
 _MARKS = (".", "!", "?", "。", "！", "？")
 
@@ -25,7 +28,8 @@ class Vocabulary:
         target: tokens of the target; the same object where one vocabulary is for both.
         metric: what is measured: ``"bleu"`` or ``"errors"``.
         tokenize: how sacrebleu splits text; ``"none"``: it is split already.
-        expansion: the most tokens of a target for each of its source's, one more counted on each side.
+        expansion: tokens of a target for each of its source's, in almost all pairs at most so many, one more counted on
+            each side.
     """
 
     source: Tokens
@@ -75,14 +79,20 @@ def learn_vocabulary(pairs: Sequence[Pair], options: DataOptions) -> Vocabulary:
     else:
         source = learn_tokens(of_source, sources, size, least)
         target = learn_tokens(of_target, targets, size, least)
+    for side, tokens in (("source", source), ("target", target)):
+        if tokens.size == len(SPECIAL):
+            raise DataError(
+                f"expected {tokens.kind} that occur at least --minimum-count {least} times in the {side}s, got none; "
+                "lower it, or take --tokens characters or bpe."
+            )
     metric, tokenize = options.metric, options.bleu_tokenize
     if metric == "auto":
         short = sum(len(text.split()) for text in targets) < SHORTEST * len(targets)
         metric = "errors" if short or "characters" in (of_source, of_target) else "bleu"
     if tokenize == "auto":
         tokenize = "none" if looks_tokenised(targets) else "13a"
-    most = max((len(target.encode(p.target)) + 1) / (len(source.encode(p.source)) + 1) for p in pairs)
-    return Vocabulary(source, target, metric, tokenize, most)
+    ratios = [(len(target.encode(p.target)) + 1) / (len(source.encode(p.source)) + 1) for p in pairs]
+    return Vocabulary(source, target, metric, tokenize, float(np.quantile(ratios, USUAL)))
 
 
 def looks_tokenised(texts: Iterable[str]) -> bool:
