@@ -68,7 +68,10 @@ def checked_targets(targets: Tensor, target_lengths: Any, frames: Tensor, symbol
     if targets.dim() != 2 or len(targets) != batch_size:
         raise InputError(f"targets: expected (B, U) with B = {batch_size}, got {tuple(targets.shape)}.")
     targets, places = targets.cpu(), targets.shape[1]
-    within = valid_steps(places, batch_size, lengths=target_lengths)
+    try:
+        within = valid_steps(places, batch_size, lengths=target_lengths)
+    except InputError as error:
+        raise InputError(f"target_{error}".replace("T =", "U =")) from None
     valid = torch.ones(batch_size, places, dtype=torch.bool) if within is None else within.T
     targets = targets.masked_fill(~valid, BLANK)
     wrong = ((targets <= BLANK) | (targets >= symbols)) & valid
