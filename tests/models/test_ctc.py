@@ -132,6 +132,8 @@ def test_rows_without_frames_and_rows_without_symbols():
 def test_half_precision_has_its_loss_in_float32():
     y = torch.randn(9, 2, V).log_softmax(-1).bfloat16()
     assert ctc_loss(y, [9, 5], torch.tensor([[1, 2], [3, 3]])).dtype == torch.float32
+    model = CTC(F, lambda size: GRU(size, 4), V).bfloat16()
+    assert model(frames().bfloat16())[0].dtype == torch.float32
 
 
 @pytest.mark.parametrize("target", [t for count in range(5) for t in itertools.product((1, 2), repeat=count)])

@@ -67,13 +67,13 @@ def checked_targets(targets: Tensor, target_lengths: Any, frames: Tensor, symbol
     batch_size = len(frames)
     if targets.dim() != 2 or len(targets) != batch_size:
         raise InputError(f"targets: expected (B, U) with B = {batch_size}, got {tuple(targets.shape)}.")
-    targets, places = targets.cpu(), targets.shape[1]
+    places = targets.shape[1]
     try:
-        within = valid_steps(places, batch_size, lengths=target_lengths)
+        within = valid_steps(places, batch_size, lengths=target_lengths, device=targets.device)
     except InputError as error:
         raise InputError(f"target_{error}".replace("T =", "U =")) from None
-    valid = torch.ones(batch_size, places, dtype=torch.bool) if within is None else within.T
-    targets = targets.masked_fill(~valid, BLANK)
+    valid = torch.ones(batch_size, places, dtype=torch.bool) if within is None else within.T.cpu()
+    targets = targets.cpu().masked_fill(~valid, BLANK)
     wrong = ((targets <= BLANK) | (targets >= symbols)) & valid
     for row, place in wrong.nonzero().tolist()[:1]:
         raise InputError(
