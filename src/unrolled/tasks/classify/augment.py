@@ -6,6 +6,7 @@ Every draw is from PyTorch's global generator, so that a run that goes on draws 
 import torch
 from torch import Tensor
 
+from ..augment import mask_bands, mask_time, stretch, taken
 from ..batches import valid_steps
 from .options import AugmentOptions
 
@@ -25,15 +26,12 @@ def augmented(x: Tensor, lengths: Tensor, options: AugmentOptions) -> tuple[Tens
     if options.crop:
         kept = (lengths * (1 - options.crop * torch.rand(rows))).round().long().clamp(min=1)
         begin = (torch.rand(rows) * (lengths - kept + 1)).long()
-        x, lengths = _taken(x, begin[None] + torch.arange(len(x))[:, None].float(), kept), kept
+        x, lengths = taken(x, begin[None] + torch.arange(len(x))[:, None].float(), kept), kept
     if options.stretch:
-        factor = torch.exp((2 * torch.rand(rows) - 1) * torch.log1p(torch.tensor(options.stretch)))
-        longer = (lengths * factor).round().long().clamp(min=1)
-        at = torch.arange(int(longer.max()))[:, None] * ((lengths - 1).clamp(min=0) / (longer - 1).clamp(min=1))
-        x, lengths = _taken(x, at, longer), longer
+        x, lengths = stretch(x, options.stretch, lengths=lengths)
     if options.roll:
         by = (torch.rand(rows) * (options.roll * lengths + 1)).long()
-        x = _taken(x, torch.remainder(torch.arange(len(x))[:, None] + by, lengths).float(), lengths)
+        x = taken(x, torch.remainder(torch.arange(len(x))[:, None] + by, lengths).float(), lengths)
     if options.scale:
         x = x * torch.exp(options.scale * torch.randn(1, rows, 1))
     if options.offset:
@@ -43,28 +41,10 @@ def augmented(x: Tensor, lengths: Tensor, options: AugmentOptions) -> tuple[Tens
     inside = valid_steps(x, lengths)
     for _ in range(options.mask_count):
         if options.mask_time:
-            width = torch.rand(rows) * options.mask_time * lengths
-            begin = torch.rand(rows) * (lengths - width)
-            at = torch.arange(len(x))[:, None]
-            x = x.masked_fill(((at >= begin) & (at < begin + width))[..., None], 0.0)
+            x = mask_time(x, options.mask_time, lengths=lengths)
         if options.mask_features:
-            size = x.shape[2]
-            width = torch.rand(rows) * options.mask_features * size
-            begin = torch.rand(rows) * (size - width)
-            at = torch.arange(size)
-            x = x.masked_fill(((at >= begin[:, None]) & (at < (begin + width)[:, None]))[None], 0.0)
+            x = mask_bands(x, options.mask_features)
     return x * inside[..., None], lengths
-
-
-def _taken(x: Tensor, at: Tensor, lengths: Tensor) -> Tensor:
-    """Row b's value at the place ``at[t, b]``, between two steps on the line through both; zero after its end."""
-    at = at.clamp(0, len(x) - 1)
-    low = at.floor().long()
-    high = (low + 1).clamp(max=len(x) - 1)
-    index = torch.arange(x.shape[1])
-    share = (at - low)[..., None]
-    found = x[low, index] * (1 - share) + x[high, index] * share
-    return found * valid_steps(at, lengths)[..., None]
 
 
 def without_words(words: Tensor, probability: float, unknown: int) -> Tensor:

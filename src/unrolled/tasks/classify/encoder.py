@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ...core import CheckpointError, DataError
+from ..scaling import FeatureScaler
 from ..words import Vocabulary
 from .examples import Examples
 
@@ -51,8 +51,8 @@ class Encoder:
         """From the examples that are learnt from."""
         if examples.kind == "text":
             return cls("text", classes, Vocabulary.learn(examples.texts(rows), size=vocabulary_size))
-        mean, deviation = _moments(examples, rows)
-        return cls(examples.kind, classes, None, mean, deviation, sample_rate, columns)
+        scaler = FeatureScaler.learn([examples.rows[row] for row in rows])
+        return cls(examples.kind, classes, None, scaler.mean, scaler.deviation, sample_rate, columns)
 
     @property
     def features(self) -> int:
@@ -80,11 +80,7 @@ class Encoder:
         """Standardised numbers (T, B, F), zero after a row's end, and the lengths (B,)."""
         assert self.mean is not None
         assert self.deviation is not None
-        lengths = torch.tensor([len(row) for row in rows])
-        batch = np.zeros((int(lengths.max()), len(rows), self.features), dtype=np.float32)
-        for position, row in enumerate(rows):
-            batch[: len(row), position] = (row - self.mean) / self.deviation
-        return torch.from_numpy(batch), lengths
+        return FeatureScaler(self.mean, self.deviation).padded(rows)
 
     def to_json(self) -> str:
         """The text of the file in the run folder."""
@@ -116,14 +112,3 @@ class Encoder:
             return cls(found["kind"], classes, vocabulary, moments[0], moments[1], found["sample_rate"], columns)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{name}: damaged ({error}); restore the file from a copy.") from error
-
-
-def _moments(examples: Examples, rows: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and standard deviation of each feature over all steps of these rows, in two passes."""
-    steps = sum(len(examples.rows[row]) for row in rows)
-    mean = sum(examples.rows[row].sum(0, dtype=np.float64) for row in rows) / steps
-    squares = sum(np.square(examples.rows[row] - mean).sum(0) for row in rows) / steps
-    deviation = np.sqrt(squares)
-    constant = deviation <= 1e-6 * np.maximum(1.0, np.abs(mean))
-    deviation = np.where(constant, 1.0, deviation)
-    return mean.astype(np.float32), deviation.astype(np.float32)
