@@ -133,7 +133,7 @@ class CTC(nn.Module):
             target_lengths: symbols of each row (B,), 0 allowed; None: all.
 
         Raises:
-            InputError: a row has fewer frames than its symbols need (see :func:`needed_frames`), or a number that is
+            InputError, InputTypeError: a row has fewer frames than its symbols need (see :func:`needed_frames`), or a number that is
                 no symbol; or an argument is not as above.
         """
         made, frames = self(features, lengths)
