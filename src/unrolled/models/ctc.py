@@ -133,8 +133,8 @@ class CTC(nn.Module):
             target_lengths: symbols of each row (B,), 0 allowed; None: all.
 
         Raises:
-            InputError, InputTypeError: a row has fewer frames than its symbols need (see :func:`needed_frames`), or a number that is
-                no symbol; or an argument is not as above.
+            InputError, InputTypeError: a row has fewer frames than its symbols need (see :func:`needed_frames`), or a
+                number that is no symbol; or an argument is not as above.
         """
         made, frames = self(features, lengths)
         return ctc_loss(made, frames, targets, target_lengths)
