@@ -2,12 +2,26 @@
 
 from .attention import Attention
 from .causal_convolution import CausalConvolution
-from .decoding import Hypothesis, beam_search, greedy, sample
+from .ctc import CTC, CTCState
+from .ctc_loss import ctc_loss, needed_frames
+from .decoding import (
+    CTCGreedyStream,
+    CTCHypothesis,
+    Hypothesis,
+    WordScorer,
+    beam_search,
+    ctc_align,
+    ctc_beam,
+    ctc_greedy,
+    greedy,
+    sample,
+)
 from .echo_state_network import EchoStateNetwork
 from .encoded import Encoded
 from .encoder_decoder import EncoderDecoder
 from .language_model import LanguageModel
 from .mlstm_block import MLSTMBlock, MLSTMBlockState
+from .ngram import NGram
 from .ridge import RidgeReadout
 from .sequence_to_sequence import SequenceToSequence
 from .sequence_to_vector import SequenceToVector
@@ -18,8 +32,12 @@ from .word_embedding import WordEmbedding
 from .xlstm import XLSTM
 
 __all__ = [
+    "CTC",
     "XLSTM",
     "Attention",
+    "CTCGreedyStream",
+    "CTCHypothesis",
+    "CTCState",
     "CausalConvolution",
     "EchoStateNetwork",
     "Encoded",
@@ -28,6 +46,7 @@ __all__ = [
     "LanguageModel",
     "MLSTMBlock",
     "MLSTMBlockState",
+    "NGram",
     "RidgeReadout",
     "SLSTMBlock",
     "SLSTMBlockState",
@@ -35,8 +54,14 @@ __all__ = [
     "SequenceToVector",
     "VectorToSequence",
     "WordEmbedding",
+    "WordScorer",
     "beam_search",
+    "ctc_align",
+    "ctc_beam",
+    "ctc_greedy",
+    "ctc_loss",
     "greedy",
+    "needed_frames",
     "sample",
     "word_numbers",
     "word_parts",
