@@ -177,7 +177,8 @@ def test_pictures_that_cannot_be_drawn(refused, files):
         return refused(2, "translate", run, *arguments)
 
     assert "--attention: expected a model with attention" in line("letters", "a.de", "--attention", "a.svg")
-    assert "expected one line to draw, got 12; name a folder" in line("words", "a.de", "--attention", "a.svg")
+    one = ["--attention", "a.svg", "--output", "a.txt"]
+    assert "expected one line to draw, got 12; name a folder" in line("words", "a.de", *one)
     assert "expected a name that ends in .svg" in line("words", "--text", "ein", "--attention", "a.txt")
     assert "there is no folder nowhere" in line("words", "--text", "ein", "--attention", "nowhere/a.svg")
 

@@ -93,8 +93,9 @@ def predict(run: Path, inputs: list[Path], weights: str, cell: str | None, optio
             _stream(opened.stream(text, options))
     elif pictures is not None:  # which are drawn when all is well
         made = list(_translated(opened, sources, inputs, options))
+        filled = pictures.filled(made)
         _write(made, options)
-        pictures.draw(made)
+        pictures.draw(filled)
     else:
         _write(_translated(opened, sources, inputs, options), options)
     sources.say_unseen()
@@ -210,13 +211,21 @@ class Pictures:
         if not self.single and self.path.exists() and not self.path.is_dir():
             raise InputError(f"--attention: {path}: expected a folder or a name such as where.svg, got a file.")
 
-    def draw(self, made: list[tuple[str, list[Translation]]]) -> None:
-        """The best translation of each line that is not empty."""
+    def filled(self, made: list[tuple[str, list[Translation]]]) -> list[tuple[int, Translation]]:
+        """The best translation of each line that is not empty, with its row.
+
+        Raises:
+            InputError: there is more than one for a single picture, or none.
+        """
         filled = [(row, found[0]) for row, (_, found) in enumerate(made, 1) if found[0].pieces]
         if self.single and len(filled) != 1:
             raise InputError(
                 f"--attention {self.path}: expected one line to draw, got {len(filled)}; name a folder for several."
             )
+        return filled
+
+    def draw(self, filled: list[tuple[int, Translation]]) -> None:
+        """A picture of each."""
         if not self.single:
             self.path.mkdir(parents=True, exist_ok=True)
         for row, found in filled:
