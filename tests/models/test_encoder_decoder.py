@@ -126,6 +126,9 @@ def test_padding_changes_nothing_nor_do_the_other_rows(kind):
     moved = model(source[:, order], inputs[:, order], LENGTHS[order], target_lengths=TARGET_LENGTHS[order])
     torch.testing.assert_close(moved, scores[:, order])
     assert torch.equal(scores[~TARGET_VALID], model.output.bias.expand_as(scores[~TARGET_VALID]))
+    if not kind.startswith("plain"):
+        looks = model.attention(source, inputs, LENGTHS, target_lengths=TARGET_LENGTHS)
+        assert not looks.masked_select(~(TARGET_VALID.unsqueeze(-1) & VALID.t())).any()
     for row, (length, steps) in enumerate(zip(LENGTHS.tolist(), TARGET_LENGTHS.tolist(), strict=True)):
         if length and steps:
             alone = model(source[:length, row : row + 1], inputs[:steps, row : row + 1])

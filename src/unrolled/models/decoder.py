@@ -116,7 +116,7 @@ class Decoder(nn.Module):
         guess: Callable[[Tensor], Tensor] | None = None,
         ratio: float = 1.0,
     ) -> tuple[Tensor, Tensor | None]:
-        """All steps: u (T, B, F), zeros in the padding, and the attention (T, B, S).
+        """All steps: u (T, B, F) and the attention (T, B, S), zeros in the padding.
 
         Args:
             encoded: what the encoder read.
@@ -141,7 +141,11 @@ class Decoder(nn.Module):
             if valid is not None:
                 inputs = inputs.masked_fill(~valid, 0)  # it may be no token
             features, attention = self._step_by_step(encoded, inputs, guess, ratio)
-        return features if valid is None else features.masked_fill(~valid.unsqueeze(-1), 0), attention
+        if valid is not None:
+            padding = ~valid.unsqueeze(-1)
+            features = features.masked_fill(padding, 0)
+            attention = None if attention is None else attention.masked_fill(padding, 0)
+        return features, attention
 
     def _step_by_step(
         self, encoded: Encoded, inputs: Tensor, guess: Callable[[Tensor], Tensor] | None, ratio: float

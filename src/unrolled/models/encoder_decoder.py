@@ -218,7 +218,7 @@ class EncoderDecoder(nn.Module):
         return scores.argmax(-1)
 
     def attention(self, source: Tensor, inputs: Tensor, lengths: Any = None, *, target_lengths: Any = None) -> Tensor:
-        """Where each step looks under teacher forcing, a(t, s) (T, B, S).
+        """Where each step looks under teacher forcing, a(t, s) (T, B, S), zeros in both paddings.
 
         Raises:
             InputError: the model has no attention; and as :meth:`forward`.

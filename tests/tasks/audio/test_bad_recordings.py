@@ -129,6 +129,7 @@ BAD = {
     "text.mp3": (lambda: b"this is text, and no recording\n" * 20, "without a frame of MP3; leave this file out"),
     "tag.mp3": (lambda: b"ID3\4\0\0\0\0\0\0" + bytes(100), r"not a recording .* \(Format not recognised\); convert it"),
     "text.raw": (lambda: bytes(100), NOT),
+    "cut-mp3.wav": (lambda: encoded(NOISE, "MP3")[:500], NOT),
     "archive.wav": (lambda: b"PK\3\4" + bytes(100), NOT),
     "phone.wav": (lambda: b"\0\0\0\x20ftypM4A " + bytes(200), NOT),
     "other.w64": (lambda: encoded(tone(), "W64")[:-1000], "expected WAV, .*, got W64; convert it, for example to WAV"),

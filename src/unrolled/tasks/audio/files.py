@@ -17,6 +17,7 @@ from .headers import check_rate, is_cut_ogg, opened
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au"})
 _FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU")
+_NOT_MP3 = (b"RIFF", b"RF64", b"RIFX", b"fLaC", b"OggS", b"FORM", b".snd")  # how files of the others begin
 _FRAMES = 2**16  # decoded at a time
 _MP3_PADDING = 2304  # samples that a decoder may leave out at both ends together
 _LOUDEST = 2**32  # as integers of 32 bits are; the energy of one far above has no number in float32
@@ -127,9 +128,10 @@ def _opened(path: Path, name: str) -> Iterator[Any]:
 @contextmanager
 def _silent_decoder(path: Path) -> Iterator[None]:
     """The decoder of MP3 writes remarks on a file's header to the terminal, past Python; they go nowhere."""
-    if path.suffix.lower() != ".mp3":
-        yield
-        return
+    with path.open("rb") as file:
+        if file.read(4) in _NOT_MP3:
+            yield
+            return
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
