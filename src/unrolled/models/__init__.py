@@ -1,6 +1,9 @@
 """Models made of recurrent layers."""
 
 from .causal_convolution import CausalConvolution
+from .ctc import CTC, CTCState
+from .ctc_loss import ctc_loss, needed_frames
+from .decoding import CTCHypothesis, ctc_greedy
 from .echo_state_network import EchoStateNetwork
 from .language_model import LanguageModel
 from .mlstm_block import MLSTMBlock, MLSTMBlockState
@@ -14,7 +17,10 @@ from .word_embedding import WordEmbedding
 from .xlstm import XLSTM
 
 __all__ = [
+    "CTC",
     "XLSTM",
+    "CTCHypothesis",
+    "CTCState",
     "CausalConvolution",
     "EchoStateNetwork",
     "LanguageModel",
@@ -27,6 +33,9 @@ __all__ = [
     "SequenceToVector",
     "VectorToSequence",
     "WordEmbedding",
+    "ctc_greedy",
+    "ctc_loss",
+    "needed_frames",
     "word_numbers",
     "word_parts",
 ]
