@@ -5,7 +5,8 @@ from .command import Command
 from .forecast.options import COMMAND as FORECAST
 from .tag.options import COMMAND as TAG
 from .text.options import COMMAND as TEXT
+from .transcribe.options import COMMAND as TRANSCRIBE
 
-COMMANDS = {command.name: command for command in (TEXT, CLASSIFY, TAG, FORECAST)}
+COMMANDS = {command.name: command for command in (TEXT, CLASSIFY, TAG, FORECAST, TRANSCRIBE)}
 
 __all__ = ["COMMANDS", "Command"]
