@@ -3,10 +3,11 @@
 from .causal_convolution import CausalConvolution
 from .ctc import CTC, CTCState
 from .ctc_loss import ctc_loss, needed_frames
-from .decoding import CTCHypothesis, ctc_greedy
+from .decoding import CTCGreedyStream, CTCHypothesis, WordScorer, ctc_align, ctc_beam, ctc_greedy
 from .echo_state_network import EchoStateNetwork
 from .language_model import LanguageModel
 from .mlstm_block import MLSTMBlock, MLSTMBlockState
+from .ngram import NGram
 from .ridge import RidgeReadout
 from .sequence_to_sequence import SequenceToSequence
 from .sequence_to_vector import SequenceToVector
@@ -19,6 +20,7 @@ from .xlstm import XLSTM
 __all__ = [
     "CTC",
     "XLSTM",
+    "CTCGreedyStream",
     "CTCHypothesis",
     "CTCState",
     "CausalConvolution",
@@ -26,6 +28,7 @@ __all__ = [
     "LanguageModel",
     "MLSTMBlock",
     "MLSTMBlockState",
+    "NGram",
     "RidgeReadout",
     "SLSTMBlock",
     "SLSTMBlockState",
@@ -33,6 +36,9 @@ __all__ = [
     "SequenceToVector",
     "VectorToSequence",
     "WordEmbedding",
+    "WordScorer",
+    "ctc_align",
+    "ctc_beam",
     "ctc_greedy",
     "ctc_loss",
     "needed_frames",

@@ -81,7 +81,8 @@ class CTC(nn.Module):
         self.input_size = at_least_1(input_size, "input_size")
         self.subsampling = at_least_1(subsampling, "subsampling")
         self.bidirectional = bidirectional
-        output_size = at_least_1(output_size, "output_size")
+        if at_least_1(output_size, "output_size") < 2:
+            raise InputError(f"output_size: expected at least 2, the blank and a symbol, got {output_size}.")
         self.layers = Stack(
             cell,
             self.input_size * self.subsampling,
@@ -107,7 +108,8 @@ class CTC(nn.Module):
         Raises:
             InputError, InputTypeError: an argument is not as above.
         """
-        self._check(features)
+        if features.dim() != 3 or features.shape[-1] != self.input_size:
+            raise InputError(f"features: expected (T, B, F) with F = {self.input_size}, got {tuple(features.shape)}.")
         steps, batch_size = features.shape[:2]
         read, valid = embedded(None, features, lengths=lengths)
         counts = torch.full((batch_size,), steps, device=read.device) if valid is None else valid.sum(0)
@@ -156,7 +158,11 @@ class CTC(nn.Module):
 
         Frames that are not enough to be joined wait in the state. Call ``eval()`` first.
         """
-        self._check(features)
+        expected = state.waiting.shape[1:]
+        if features.dim() != 3 or features.shape[1:] != expected:
+            raise InputError(
+                f"features: expected (K, B, F) = (K, {expected[0]}, {expected[1]}), got {tuple(features.shape)}."
+            )
         frames = torch.cat([state.waiting, features])
         ready = len(frames) // self.subsampling * self.subsampling
         made, layers = self._run(join_frames(frames[:ready], self.subsampling), state.layers)
@@ -168,14 +174,11 @@ class CTC(nn.Module):
 
     def _run(self, joined: Tensor, state: Tree | None, lengths: Tensor | None = None) -> tuple[Tensor, Tree]:
         """Log-probabilities of joined frames, and the layers' state after them."""
-        if not len(joined):
-            return joined.new_zeros(0, joined.shape[1], self.output.out_features), state
-        hidden, state = self.layers(self.dropout(joined), state, lengths=lengths)
+        if len(joined):
+            hidden, state = self.layers(self.dropout(joined), state, lengths=lengths)
+        else:
+            hidden = joined.new_zeros(0, joined.shape[1], self.feature_size)
         return F.log_softmax(self.output(self.dropout(hidden)), -1), state
-
-    def _check(self, features: Tensor) -> None:
-        if features.dim() != 3 or features.shape[-1] != self.input_size:
-            raise InputError(f"features: expected (T, B, F) with F = {self.input_size}, got {tuple(features.shape)}.")
 
     def extra_repr(self) -> str:
         """The options that the layers do not show."""

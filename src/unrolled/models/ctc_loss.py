@@ -30,26 +30,18 @@ def needed_frames(targets: Any, target_lengths: Any = None) -> Tensor:
     if target_lengths is None:
         target_lengths = torch.full(targets.shape[:-1], targets.shape[-1], device=targets.device)
     target_lengths = torch.as_tensor(target_lengths, device=targets.device)
-    within = torch.arange(1, targets.shape[-1], device=targets.device) < target_lengths.unsqueeze(-1)
+    within = torch.arange(targets.shape[-1], device=targets.device)[1:] < target_lengths.unsqueeze(-1)
     needed: Tensor = target_lengths + ((targets[..., 1:] == targets[..., :-1]) & within).sum(-1)
     return needed
 
 
-def ctc_loss(log_probabilities: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Any = None) -> Tensor:
+def ctc_loss(log_probabilities: Tensor, lengths: Any, targets: Tensor, target_lengths: Any = None) -> Tensor:
     """The loss of :meth:`CTC.loss`, of log-probabilities (T', B, V) of which so many (B,) are valid.
 
     It is computed on the CPU, where its gradient is the same in every run.
     """
-    batch_size, symbols = log_probabilities.shape[1:]
-    lengths = lengths.cpu()
-    targets, target_lengths = _checked(targets, target_lengths, batch_size, symbols)
-    needed = needed_frames(targets, target_lengths)
-    for row in (needed > lengths).nonzero().flatten().tolist()[:1]:
-        raise InputError(
-            f"targets, row {row}: expected at most as many symbols as its {int(lengths[row])} frames after subsampling "
-            f"can align, got {int(target_lengths[row])} symbols, which need {int(needed[row])} frames (one each, and "
-            "one between equal neighbours). Leave the row out, or use a smaller subsampling."
-        )
+    lengths = torch.as_tensor(lengths).cpu()
+    targets, target_lengths = checked_targets(targets, target_lengths, lengths, log_probabilities.shape[-1])
     rows = lengths.nonzero().flatten()  # a row without a frame has no symbol either, and its only path is empty
     if not len(rows):
         return log_probabilities.sum() * 0
@@ -60,19 +52,40 @@ def ctc_loss(log_probabilities: Tensor, lengths: Tensor, targets: Tensor, target
     return loss.to(log_probabilities.device)
 
 
-def _checked(targets: Tensor, target_lengths: Any, batch_size: int, symbols: int) -> tuple[Tensor, Tensor]:
-    """Targets with 0 in their padding, and their lengths."""
+def checked_targets(targets: Tensor, target_lengths: Any, frames: Tensor, symbols: int) -> tuple[Tensor, Tensor]:
+    """Targets (B, U) with 0 in their padding, and how many are valid (B,), on the CPU.
+
+    Args:
+        targets: as in :meth:`CTC.loss`.
+        target_lengths: likewise.
+        frames: log-probabilities of each row (B,).
+        symbols: V.
+
+    Raises:
+        InputError: as :meth:`CTC.loss`.
+    """
+    batch_size = len(frames)
     if targets.dim() != 2 or len(targets) != batch_size:
         raise InputError(f"targets: expected (B, U) with B = {batch_size}, got {tuple(targets.shape)}.")
-    targets = targets.cpu()
-    count = targets.shape[1]
-    valid = valid_steps(count, batch_size, lengths=target_lengths)
-    valid = torch.ones(count, batch_size, dtype=torch.bool) if valid is None else valid
-    targets = targets.masked_fill(~valid.T, BLANK)
-    wrong = ((targets <= BLANK) | (targets >= symbols)) & valid.T
+    targets, places = targets.cpu(), targets.shape[1]
+    try:
+        within = valid_steps(places, batch_size, lengths=target_lengths)
+    except InputError as error:
+        raise InputError(f"target_{error}".replace("T =", "U =")) from None
+    valid = torch.ones(batch_size, places, dtype=torch.bool) if within is None else within.T
+    targets = targets.masked_fill(~valid, BLANK)
+    wrong = ((targets <= BLANK) | (targets >= symbols)) & valid
     for row, place in wrong.nonzero().tolist()[:1]:
         raise InputError(
             f"targets, row {row}: expected symbols from 1 to {symbols - 1} (0 is the blank), "
             f"got {int(targets[row, place])} at place {place}."
         )
-    return targets, valid.sum(0)
+    counts = valid.sum(1)
+    needed = needed_frames(targets, counts)
+    for row in (needed > frames).nonzero().flatten().tolist()[:1]:
+        raise InputError(
+            f"targets, row {row}: expected at most as many symbols as {int(frames[row])} frames (after subsampling) "
+            f"can align, got {int(counts[row])} symbols, which need {int(needed[row])}: one each, and one between "
+            "equal neighbours. Leave the row out, or use a smaller subsampling."
+        )
+    return targets, counts

@@ -1,5 +1,7 @@
 """From scores of each step to sequences of tokens."""
 
-from .ctc import CTCHypothesis, ctc_greedy
+from .ctc import CTCGreedyStream, CTCHypothesis, ctc_align, ctc_greedy
+from .ctc_beam import ctc_beam
+from .ctc_scorers import WordScorer
 
-__all__ = ["CTCHypothesis", "ctc_greedy"]
+__all__ = ["CTCGreedyStream", "CTCHypothesis", "WordScorer", "ctc_align", "ctc_beam", "ctc_greedy"]
