@@ -18,7 +18,8 @@ from ..storage import Sequences, store
 from .example import messages
 from .front import FrontEnd
 from .options import TranscribeOptions
-from .speech import FILE, Speech
+from .decoding import count_ngrams
+from .speech import FILE, NGRAM_FILE, WORDS_FILE, Speech
 from .units import learn_units, normal
 from .utterances import Columns, Features, Utterance, read_utterances
 
@@ -136,7 +137,11 @@ def _gathered(
     speech = known or _learn(training, front, lower, options)
     for part in (training, validation):
         _check_aligns(part, speech, options.model.subsampling)
-    return TranscribeData(training, validation, speech, origin, {FILE: speech.dump()})
+    if saved:
+        ngrams = {name: saved.read_checked(name) for name in (NGRAM_FILE, WORDS_FILE)}
+    else:
+        ngrams = count_ngrams(training.said(), speech.units, options.data.ngram_order, options.data.word_ngram_order)
+    return TranscribeData(training, validation, speech, origin, {FILE: speech.dump(), **ngrams})
 
 
 def _learn(training: Part, front: FrontEnd, lower: bool, options: TranscribeOptions) -> Speech:

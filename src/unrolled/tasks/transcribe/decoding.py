@@ -1,14 +1,23 @@
 """From log-probabilities to units, as the options say; the n-gram models are those of the training texts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
 from ...core import CheckpointError, DataError, InputError
-from ...models import CTCHypothesis, ctc_greedy
+from ...models import CTCHypothesis, NGram, WordScorer, ctc_beam, ctc_greedy
 from ...training.run_folder import RunFolder
 from .options import DecodingOptions
 from .speech import NGRAM_FILE, WORDS_FILE, Speech
+from .units import Units
+
+
+def count_ngrams(texts: Sequence[str], units: Units, order: int, word_order: int) -> dict[str, str]:
+    """N-gram models of texts, of units and of words, as the files of a run folder."""
+    of_units = NGram.count([units.encode(text) for text in texts], order, vocabulary=range(1, units.size))
+    of_words = NGram.count([text.split() for text in texts], word_order)
+    return {NGRAM_FILE: of_units.to_text(), WORDS_FILE: of_words.to_text()}
 
 
 class Decoder:
@@ -40,8 +49,6 @@ class Decoder:
         """The best of each row."""
         if self.options.decoding == "greedy":
             return ctc_greedy(log_probabilities, lengths)
-        from ...models import ctc_beam
-
         found = ctc_beam(log_probabilities, lengths, beam_size=self.options.beam_size, **self.settings)
         return [best[0] for best in found]
 
@@ -53,17 +60,13 @@ def _of_units(options: DecodingOptions, folder: RunFolder) -> dict[str, Any]:
 
 
 def _of_words(options: DecodingOptions, speech: Speech, folder: RunFolder) -> dict[str, Any]:
-    from ...models import WordScorer
-
     symbols = ["", *speech.units.pieces(range(1, speech.units.size))]
     ngram = _read(folder, WORDS_FILE)
     scorer = WordScorer(ngram, symbols, weight=options.ngram_weight, bonus=options.word_bonus, lexicon=True)
     return {"words": scorer}
 
 
-def _read(folder: RunFolder, name: str) -> Any:
-    from ...models import NGram
-
+def _read(folder: RunFolder, name: str) -> NGram:
     try:
         return NGram.from_text(folder.read_checked(name))
     except DataError as error:

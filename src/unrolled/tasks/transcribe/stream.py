@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ...core import InputError
-from ...models import CTC
+from ...models import CTC, CTCGreedyStream
 from ..audio import DeltaStream
 from .speech import Speech
 from .transcripts import Word, words_of
@@ -27,8 +27,6 @@ class Stream:
     """
 
     def __init__(self, model: CTC, speech: Speech, seconds: float):
-        from ...models.decoding.ctc import CTCGreedyStream
-
         if model.bidirectional:
             raise InputError("expected a model for streams, got one that reads backward too; train with --streaming.")
         self.model, self.speech, self.seconds = model, speech, seconds
