@@ -3,11 +3,14 @@
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from ..core import InputError
+import torch
+
+from ..core import DataError, InputError
+from ..tasks.audio import pcm_blocks
 from ..tasks.running import Training
 from ..tasks.scores import Scores
 from ..tasks.tag.writing import writing_to
@@ -15,8 +18,7 @@ from ..tasks.transcribe.data import TranscribeData
 from ..tasks.transcribe.figures import scores as compare
 from ..tasks.transcribe.options import EvaluateOptions, PredictOptions, Style
 from ..tasks.transcribe.task import TASK, TranscribeRun
-from ..tasks.transcribe.transcripts import Transcript, Word
-from ..tasks.transcribe.utterances import Utterance
+from ..tasks.transcribe.utterances import Samples, Utterance
 from ..tasks.transcribe.writing import BY_SUFFIX, Writer
 from ..training.progress import printable
 from .errors import UsageProblem
@@ -27,6 +29,7 @@ __all__ = ["TASK", "UNIT", "evaluate", "predict", "report"]
 
 UNIT = "frames"
 SHOWN = 12  # rows of a table
+BLOCK = 0.1  # seconds of standard input that are heard at once
 SAMPLES = 4  # utterances after training
 
 
@@ -90,11 +93,36 @@ def predict(run: Path, inputs: list[Path], weights: str, cell: str | None, optio
 
 
 def _write(trained: TranscribeRun, inputs: list[Path], options: PredictOptions, file: TextIO, style: Style) -> int:
-    utterances = (u for path in inputs for u in trained.read(path, audio_column=options.audio_column))
+    """One text after the other; word by word where the model hears a stream."""
     writer = Writer(file, style, len(inputs) > 1, options.times)
-    for transcript in trained.transcribe(utterances, 1):
-        writer.write(transcript)
+    by_word = trained.options.model.streaming and style == "text" and options.decoding == "greedy"
+    if options.raw_rate is not None and by_word:
+        writer.write_words("standard input", trained.words(_raw(trained, options.raw_rate)))
+        return 0
+    for utterance in _utterances(trained, inputs, options):
+        if by_word:
+            writer.write_words(utterance.title, trained.words(trained.blocks(utterance)))
+        else:
+            writer.write(next(trained.transcribe([utterance])))
     return 0
+
+
+def _utterances(trained: TranscribeRun, inputs: list[Path], options: PredictOptions) -> Iterator[Utterance]:
+    if options.raw_rate is not None:
+        samples = torch.cat(list(_raw(trained, options.raw_rate))).numpy()
+        yield Utterance(Samples(samples, trained.speech.front.sample_rate), "standard input")
+    for path in inputs:
+        yield from trained.read(path, audio_column=options.audio_column)
+
+
+def _raw(trained: TranscribeRun, rate: int) -> Iterator[torch.Tensor]:
+    """Blocks of samples from standard input."""
+    front = trained.speech.front
+    if front.kind != "audio":
+        raise UsageProblem("--raw-rate: expected a model that hears recordings, got one of prepared features.")
+    if sys.stdin is None:
+        raise DataError("standard input: expected samples, but it is closed; name recordings instead.")
+    return pcm_blocks(sys.stdin.buffer, rate, front.sample_rate, BLOCK)
 
 
 def _made_of(scores: Scores) -> str:

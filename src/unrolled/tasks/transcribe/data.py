@@ -15,10 +15,10 @@ from ...training.run_folder import RunFolder
 from ..origin import Origin, paths_to_go_on_with
 from ..scaling import FeatureScaler
 from ..storage import Sequences, store
+from .decoding import count_ngrams
 from .example import messages
 from .front import FrontEnd
 from .options import TranscribeOptions
-from .decoding import count_ngrams
 from .speech import FILE, NGRAM_FILE, WORDS_FILE, Speech
 from .units import learn_units, normal
 from .utterances import Columns, Features, Utterance, read_utterances
@@ -177,10 +177,11 @@ def _divided(
         return np.arange(count), np.arange(count, count + others)
     share = options.data.validation_share
     draw = np.random.default_rng([options.training.seed, 7])
-    if options.data.group_column is None:
+    groups = [utterance.group for utterance in learnt]
+    if options.data.group_column is None and None in groups:
         held_out = draw.permutation(count)[: round(count * share)]
     else:
-        held_out = _of_some_groups([str(utterance.group) for utterance in learnt], share, draw)
+        held_out = _of_some_groups(_checked(groups, learnt), share, draw)
     chosen = np.setdiff1d(np.arange(count), held_out)
     if not len(held_out) or not len(chosen):
         raise DataError(
@@ -188,6 +189,18 @@ def _divided(
             "be held out; give more, or another --validation-share."
         )
     return chosen, np.sort(held_out)
+
+
+def _checked(groups: list[str | None], learnt: list[Utterance]) -> list[str]:
+    found = [group for group in groups if group is not None]
+    if len(found) < len(groups):
+        raise DataError(
+            f"{learnt[groups.index(None)].name}: expected a group, got none; give a manifest with a column of groups, "
+            "an array of groups, or leave out --group-column."
+        )
+    if len(set(found)) < 2:
+        raise DataError(f"expected at least 2 groups, got {len(set(found))}; leave out --group-column.")
+    return found
 
 
 def _of_some_groups(groups: list[str], share: float, draw: np.random.Generator) -> NDArray[np.int64]:

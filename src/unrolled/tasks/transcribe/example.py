@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .utterances import Samples, Utterance
 
@@ -13,32 +14,32 @@ CODE = {
     "S": "...", "T": "-", "U": "..-", "V": "...-", "W": ".--", "X": "-..-", "Y": "-.--", "Z": "--..",
 }  # fmt: skip
 WORDS = (
-    "SHIP", "LIGHT", "STORM", "NORTH", "SOUTH", "EAST", "WEST", "WIND", "CALM", "FOG", "PORT", "RADIO", "TEST", "HELP",
-    "QUICK", "JAZZ", "VEX", "BOX", "YES", "NO", "HARBOUR", "MOON", "KING", "FIVE", "DAWN", "GULL", "PILOT", "ZERO",
+    "SHIP", "LIGHT", "STORM", "NORTH", "EAST", "WEST", "WIND", "CALM", "FOG", "PORT", "RADIO", "HELP", "QUICK", "JAZZ",
+    "VEX", "BOX", "YES", "NO", "MOON", "KING", "FIVE", "DAWN", "GULL", "PILOT", "ZERO", "TEN", "SEA", "TIDE",
 )  # fmt: skip
 
 
 def messages(count: int, seed: int = 0) -> Iterator[Utterance]:
-    """Messages of one to three words and what they sound like.
+    """Messages of one or two words and what they sound like.
 
     Example:
         >>> first = next(messages(1))
         >>> first.text, first.source.rate
-        ('JAZZ', 8000)
+        ('DAWN ZERO', 8000)
     """
     draw = np.random.default_rng([seed, 1])
     for number in range(count):
-        text = " ".join(draw.choice(WORDS, draw.integers(1, 4)))
+        text = " ".join(draw.choice(WORDS, draw.integers(1, 3)))
         sound = morse(text, draw)
         yield Utterance(Samples(sound, RATE), f"message {number}", text)
 
 
-def morse(text: str, draw: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """What a text sounds like: a dot lasts 35 to 60 ms, a dash three dots, the pitch is 400 to 900 Hz.
+def morse(text: str, draw: np.random.Generator) -> NDArray[np.float32]:
+    """What a text sounds like: a dot lasts 30 to 40 ms, a dash three dots, the pitch is 150 to 450 Hz.
 
     Between the marks of a letter is one dot of silence, between letters are three, between words seven.
     """
-    dot = draw.uniform(0.035, 0.06)
+    dot = draw.uniform(0.03, 0.04)
     keyed: list[float] = [0.0] * 2
     for word in text.split():
         for letter in word:
@@ -50,7 +51,8 @@ def morse(text: str, draw: np.random.Generator) -> np.ndarray[tuple[int], np.dty
     envelope = np.repeat(keyed, np.round(lasting * RATE).astype(int))
     ramp = np.hanning(RATE // 200)
     envelope = np.convolve(envelope, ramp / ramp.sum(), "same")
-    pitch = draw.uniform(400, 900)
-    tone = np.sin(2 * np.pi * pitch / RATE * np.arange(len(envelope)))
-    noise = draw.normal(0, draw.uniform(0.02, 0.3), len(envelope))
-    return (0.5 * (envelope * tone + noise) * draw.uniform(0.2, 1)).clip(-1, 1).astype(np.float32)
+    tone = 2 * (draw.uniform(150, 450) / RATE * np.arange(len(envelope)) % 1) - 1  # a buzzer, rich in overtones
+    noise = draw.normal(0, draw.uniform(0.01, 0.05), len(envelope))
+    sound = 0.5 * (envelope * tone + noise) * draw.uniform(0.2, 1)
+    made: NDArray[np.float32] = np.clip(sound, -1, 1).astype(np.float32)
+    return made

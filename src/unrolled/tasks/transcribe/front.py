@@ -46,7 +46,7 @@ class FrontEnd:
     @classmethod
     def of_first(cls, first: Utterance, data: DataOptions) -> "FrontEnd":
         """What the first utterance and the options ask for."""
-        kind: Literal["audio", "features"] = "audio" if _is_recording(first) else "features"
+        kind: Literal["audio", "features"] = "audio" if is_recording(first) else "features"
         rate, bins = 0, data.bins
         if kind == "audio":
             rate = data.sample_rate or min(HIGHEST_RATE, _rate(first))
@@ -70,15 +70,26 @@ class FrontEnd:
         Raises:
             DataError: the recording or the features cannot be used; the row is named.
         """
-        if _is_recording(utterance) != (self.kind == "audio"):
-            wanted = ("recordings", "prepared features")[self.kind == "features"]
-            raise DataError(f"{utterance.name}: expected {wanted}, as of the first utterance of the training data.")
-        found = self._of_recording(utterance) if self.kind == "audio" else self._checked(utterance)
+        self.check_kind(utterance)
+        found = self._of_recording(utterance) if self.kind == "audio" else self.prepared(utterance)
         made: Features = with_deltas(found, self.deltas).numpy()
         return made
 
+    def check_kind(self, utterance: Utterance) -> None:
+        """That it is a recording where the model hears recordings.
+
+        Raises:
+            DataError: it is not, or it is where the model reads features.
+        """
+        if is_recording(utterance) != (self.kind == "audio"):
+            wanted = "recordings" if self.kind == "audio" else "prepared features"
+            raise DataError(
+                f"{utterance.name}: expected {wanted}, as the first utterance of the training data has; "
+                "convert it, or leave it out."
+            )
+
     def _of_recording(self, utterance: Utterance) -> Tensor:
-        found = self.log_mel(self._samples(utterance))
+        found = self.log_mel(self.samples(utterance))
         if not len(found):
             raise DataError(
                 f"{utterance.name}: expected a recording of at least {self.window:g} ms, got a shorter one; "
@@ -86,11 +97,16 @@ class FrontEnd:
             )
         return found
 
-    def _samples(self, utterance: Utterance) -> Tensor:
+    def samples(self, utterance: Utterance) -> Tensor:
+        """Of a recording (N,), at the model's rate."""
         source = utterance.source
         if isinstance(source, Path):
             return read_audio(source, self.sample_rate, longest=self.longest, place=utterance.place)
         assert isinstance(source, Samples)
+        if not np.isfinite(source.values).all() or not np.ptp(source.values, axis=None) > 0:
+            raise DataError(
+                f"{utterance.name}: expected finite samples that are not all equal, got others; leave this one out."
+            )
         if len(source.values) > self.longest * source.rate:
             raise DataError(
                 f"{utterance.name}: expected at most {self.longest:g} s, got {len(source.values) / source.rate:.1f} s; "
@@ -98,10 +114,14 @@ class FrontEnd:
             )
         return brought_to(source, self.sample_rate)
 
-    def _checked(self, utterance: Utterance) -> Tensor:
+    def prepared(self, utterance: Utterance) -> Tensor:
+        """Features (T, F) as they come, checked."""
         found = _prepared(utterance)
         if found.shape[1] != self.bins:
-            raise DataError(f"{utterance.name}: expected {self.bins} features a frame, got {found.shape[1]}.")
+            raise DataError(
+                f"{utterance.name}: expected {self.bins} features a frame, as the first utterance of the training "
+                f"data has, got {found.shape[1]}; compute them in the same way."
+            )
         if not len(found):
             raise DataError(f"{utterance.name}: expected at least one frame, got none; leave it out.")
         if len(found) * self.hop / 1000 > self.longest:
@@ -161,7 +181,8 @@ def _rate(utterance: Utterance) -> int:
     return source.rate
 
 
-def _is_recording(utterance: Utterance) -> bool:
+def is_recording(utterance: Utterance) -> bool:
+    """Whether it is sound, not features of it."""
     source = utterance.source
     return source.suffix.lower() != ".npy" if isinstance(source, Path) else isinstance(source, Samples)
 

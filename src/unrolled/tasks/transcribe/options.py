@@ -49,7 +49,7 @@ class DataOptions(shared.DataOptions):
 class ModelOptions(shared.ModelOptions):
     """The model."""
 
-    layers: int = Field(3, ge=1, le=1000, description="Recurrent layers.", **tuned(low=2, high=4))
+    layers: int = Field(2, ge=1, le=1000, description="Recurrent layers.", **tuned(low=2, high=4))
     streaming: bool = Field(
         False, description="Read forward in time only: words come while a recording is still being heard."
     )
@@ -61,20 +61,24 @@ class ModelOptions(shared.ModelOptions):
         description="Features have mean 0 and deviation 1 in each utterance, or in the training data as a whole "
         "(default: utterance; with --streaming global).",
     )
-    dropout: shared.Dropout = Field(0.3, **tuned(low=0.0, high=0.5))
+    dropout: shared.Dropout = Field(0.2, **tuned(low=0.0, high=0.5))
 
 
 class LearningOptions(TrainingOptions):
     """How to train."""
 
     minutes: Minutes = 2.0
-    learning_rate: LearningRate = 0.003
-    averaging: Averaging = 0.99
+    learning_rate: LearningRate = 0.006
+    averaging: Averaging = 0.98
     stretch: float = Field(
-        0.1, ge=0, le=1, description="Largest change of speed, 0.1 = a tenth faster or slower.", **tuned(low=0, high=0.3)
+        0.1,
+        ge=0,
+        le=1,
+        description="Largest change of speed, 0.1 = a tenth faster or slower.",
+        **tuned(low=0, high=0.3),
     )
     mask_time: float = Field(
-        0.1, ge=0, lt=1, description="Largest share of the frames that a mask hides.", **tuned(low=0, high=0.2)
+        0.0, ge=0, lt=1, description="Largest share of the frames that a mask hides.", **tuned(low=0, high=0.2)
     )
     mask_features: float = Field(
         0.2, ge=0, lt=1, description="Largest share of the features that a mask hides.", **tuned(low=0, high=0.4)
@@ -145,8 +149,8 @@ COMMAND = Command(
     name="transcribe",
     options=TranscribeOptions,
     summary="What is said in a recording, as text, with the time of each word.",
-    data="A manifest (CSV, TSV, JSONL) of recordings and texts, a folder with a .txt beside each recording, or features "
-    "(.npz); none: Morse code that is made.",
+    data="A manifest (CSV, TSV, JSONL) of recordings and texts, a folder with a .txt beside each recording, or "
+    "features (.npz); none: Morse code that is made.",
     help="""Train a recogniser: from recordings, or features of them, to text.
 
     A manifest has a column of paths, relative to its own folder, and one of texts.

@@ -43,7 +43,7 @@ class TranscribeProblem:
 
     def loss(self, step: int, carry: Tree) -> Loss:
         """The mean nats of a unit."""
-        features, lengths, targets, counts = self._batch(self.data.training, self.batches(step))
+        features, lengths, targets, counts = self.batch(self.data.training, self.batches(step))
         read = int(lengths.sum())
         features, lengths = self._changed(features, lengths, targets, counts)
         value = self.recogniser.loss(features.to(self._device), lengths, targets, counts)
@@ -59,7 +59,7 @@ class TranscribeProblem:
         nats = units = 0.0
         written = [""] * len(part)
         for places in by_length(part.lengths, AT_ONCE):
-            features, lengths, targets, counts = self._batch(part, places)
+            features, lengths, targets, counts = self.batch(part, places)
             made, steps = self.recogniser(features.to(self._device), lengths)
             count = max(int(counts.sum()), 1)
             nats += float(ctc_loss(made, steps, targets, counts)) * count
@@ -74,13 +74,13 @@ class TranscribeProblem:
         """Some held-out utterances: what was said, and what is written."""
         part = self.data.validation
         places = np.arange(min(SHOWN, len(part)))
-        features, lengths, _, _ = self._batch(part, places)
+        features, lengths, _, _ = self.batch(part, places)
         written = self._texts(*self.recogniser(features.to(self._device), lengths))
         said = part.said()
         lines = [f"said     {said[place]}\nwritten  {text}" for place, text in zip(places, written, strict=True)]
         return "\n".join(lines)
 
-    def _batch(self, part: Part, places: Sequence[int] | np.ndarray[Any, Any]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def batch(self, part: Part, places: Sequence[int] | np.ndarray[Any, Any]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Features (T, B, F) on one scale, frames (B,), units (B, U), how many (B,)."""
         heard = [self.data.speech.front.scaled(torch.from_numpy(row)) for row in part.heard(places)]
         units = [

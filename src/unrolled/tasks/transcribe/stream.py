@@ -1,6 +1,6 @@
 """Words of a recording that is still being heard."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -65,15 +65,28 @@ class Stream:
         return self._written(made)
 
     def _written(self, log_probabilities: Tensor) -> list[Word]:
-        """Words that the next symbols end: a word ends where the next begins."""
+        """The words that the next steps complete."""
         if not len(log_probabilities):
             return []
         [symbols] = self.greedy.feed(log_probabilities)
         self.pieces += self.speech.units.pieces([unit for unit, _ in symbols])
         self.frames += [(first, first + 1) for _, first in symbols]
-        last = max((place for place, piece in enumerate(self.pieces) if " " in piece), default=0)
-        if not last:
-            return []
+        last = complete(self.pieces)
         words = words_of(self.pieces[:last], self.frames[:last], self.seconds)
         self.pieces, self.frames = self.pieces[last:], self.frames[last:]
         return words
+
+
+def complete(pieces: Sequence[str]) -> int:
+    """How many pieces, from the first, are of words that nothing can be added to.
+
+    Example:
+        >>> complete(["n", "o", " ", "y"]), complete([" n", "o", " y"]), complete(["no ", "yes "]), complete(["n"])
+        (3, 2, 2, 0)
+    """
+    for place in reversed(range(len(pieces))):
+        if pieces[place][-1:].isspace():
+            return place + 1
+        if pieces[place][:1].isspace():
+            return place
+    return 0

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ...models import CTC
 from ...training.problem import Observer
 from ...training.run_folder import RunFolder
 from .. import running
+from ..audio import audio_blocks
 from ..batches import by_length
 from ..cells import cell_factory, first_step
 from ..running import Training
@@ -23,7 +25,7 @@ from .options import DecodingOptions, ModelOptions, TranscribeOptions
 from .problem import AT_ONCE, TranscribeProblem
 from .speech import Speech
 from .stream import Stream
-from .transcripts import Transcript, words_of
+from .transcripts import Transcript, Word, words_of
 from .units import normal, text_of
 from .utterances import Columns, Features, Utterance, read_utterances
 
@@ -171,6 +173,29 @@ class TranscribeRun:
             InputError: the model was not trained with ``--streaming``.
         """
         return Stream(self.model, self.speech, self.seconds)
+
+    def words(self, blocks: Iterable[Tensor]) -> Iterator[Word]:
+        """Words as they come, of blocks of samples or of features; see :meth:`stream`."""
+        stream = self.stream()
+        for block in blocks:
+            yield from stream.feed(block)
+        yield from stream.finish()
+
+    def blocks(self, utterance: Utterance, seconds: float = 0.2) -> Iterator[Tensor]:
+        """What a stream is fed with: a recording in blocks of so many seconds, or features.
+
+        Raises:
+            DataError: the recording or the features cannot be used, when the fault is reached.
+        """
+        front = self.speech.front
+        front.check_kind(utterance)
+        if front.kind == "features":
+            yield from front.prepared(utterance).split(max(1, round(seconds * 1000 / front.hop)))
+        elif isinstance(utterance.source, Path):
+            rate, place = front.sample_rate, utterance.place
+            yield from audio_blocks(utterance.source, rate, seconds, longest=front.longest, place=place)
+        else:
+            yield from front.samples(utterance).split(round(seconds * front.sample_rate))
 
     def evaluate(
         self, paths: Sequence[str | Path], *, audio_column: str | None = None, text_column: str | None = None

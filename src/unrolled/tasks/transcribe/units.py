@@ -47,17 +47,19 @@ class Listed:
 
     @classmethod
     def learn(cls, kind: Kind, texts: Iterable[str]) -> "Listed":
-        """All that occur, in the order of the alphabet."""
-        return cls(kind, sorted({name for text in texts for name in (text.split() if kind == "words" else text)}))
+        """All that occur, in the order of the alphabet; among characters always the space between words."""
+        if kind == "words":
+            return cls(kind, sorted({word for text in texts for word in text.split()}))
+        return cls(kind, sorted({" ", *(character for text in texts for character in text)}))
 
     def encode(self, text: str) -> list[int]:
         """The number of each that is known."""
         return [self.numbers[name] for name in self._split(text) if name in self.numbers]
 
     def pieces(self, units: Sequence[int]) -> list[str]:
-        """The characters, or the words with a space before each."""
+        """The characters, or the words with a space after each."""
         space = " " if self.kind == "words" else ""
-        return [space + self.names[unit - 1] for unit in units]
+        return [self.names[unit - 1] + space for unit in units]
 
     def save(self) -> object:
         """The names."""

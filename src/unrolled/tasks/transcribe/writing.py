@@ -1,7 +1,7 @@
 """Transcripts as people and programs read them: text, JSONL, subtitles, or NIST's CTM."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -35,6 +35,21 @@ class Writer:
         self.file.write(self._written(transcript))
         self.file.flush()
 
+    def write_words(self, title: str, words: Iterable[Word]) -> None:
+        """One transcript as text, each word as it comes."""
+        between = ""
+        title = f"{title}\t" if self.titles else ""
+        for word in words:
+            if self.times:
+                self.file.write(f"{title}{word_line(word)}")
+            else:
+                self.file.write(f"{between or title}{word.text}")
+                between = " "
+            self.file.flush()
+        if not self.times:
+            self.file.write("\n" if between else f"{title}\n")
+            self.file.flush()
+
     def _written(self, transcript: Transcript) -> str:
         if self.style == "jsonl":
             return _jsonl(transcript, self.times)
@@ -59,8 +74,8 @@ def word_line(word: Word) -> str:
     """A word with its times.
 
     Example:
-        >>> word_line(Word("no", 1.0, 1.5))
-        '1.00\\t1.50\\tno\\n'
+        >>> word_line(Word("no", 1.0, 1.5)).split()
+        ['1.00', '1.50', 'no']
     """
     return f"{word.start:.2f}\t{word.end:.2f}\t{word.text}\n"
 
