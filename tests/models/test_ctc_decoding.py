@@ -194,6 +194,30 @@ def test_a_narrow_beam_comes_near_and_a_wider_one_nearer():
     assert gains[0] > 10 > 2 > gains[-1] > 0
 
 
+def plain_beam(y, size):
+    """Prefix beam search as it is told in words: prefixes as tuples, [paths to a blank, paths to the last symbol]."""
+    beam = {(): [1.0, 0.0]}
+    for now in y.exp().tolist():
+        after = defaultdict(lambda: [0.0, 0.0])
+        for prefix, (blank, other) in beam.items():
+            after[prefix][0] += (blank + other) * now[0]
+            for symbol in range(1, len(now)):
+                if prefix[-1:] == (symbol,):
+                    after[prefix][1] += other * now[symbol]
+                    after[(*prefix, symbol)][1] += blank * now[symbol]
+                else:
+                    after[(*prefix, symbol)][1] += (blank + other) * now[symbol]
+        beam = dict(sorted(after.items(), key=lambda item: -sum(item[1]))[:size])
+    return {prefix: math.log(sum(ways)) for prefix, ways in beam.items()}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 9, 20])
+def test_a_narrow_beam_is_that_of_a_plain_search(size):
+    y = drawn(40, 6, 4, seed=size, peaky=1.5)
+    for found, row in zip(ctc_beam(y, beam_size=size, n_best=size, least=0), y.unbind(1), strict=True):
+        check(found, plain_beam(row, size), size)
+
+
 def test_improbable_symbols_may_be_left_out():
     y = drawn(60, 4, 30, seed=6, peaky=4.0)
     for [found], [other] in zip(ctc_beam(y, least=0), ctc_beam(y), strict=True):

@@ -44,7 +44,8 @@ class CTC(nn.Module):
         backend: as in :func:`unrolled.unroll`.
 
     Shape:
-        features (T, B, F), log-probabilities (T', B, V) with T' = ceil(T / k); targets (B, U).
+        features (T, B, F), log-probabilities (T', B, V) with T' = ceil(T / k), in float32 at least; targets (B, U).
+        ``feature_size`` is the number of features of h(t).
 
     Raises:
         InputError: a size or an option is not as above.
@@ -132,8 +133,8 @@ class CTC(nn.Module):
             target_lengths: symbols of each row (B,), 0 allowed; None: all.
 
         Raises:
-            InputError: a row has fewer frames than its symbols need (see :func:`needed_frames`), or a number that is
-                no symbol; or an argument is not as above.
+            InputError, InputTypeError: a row has fewer frames than its symbols need (see :func:`needed_frames`), or a
+                number that is no symbol; or an argument is not as above.
         """
         made, frames = self(features, lengths)
         return ctc_loss(made, frames, targets, target_lengths)
@@ -178,7 +179,8 @@ class CTC(nn.Module):
             hidden, state = self.layers(self.dropout(joined), state, lengths=lengths)
         else:
             hidden = joined.new_zeros(0, joined.shape[1], self.feature_size)
-        return F.log_softmax(self.output(self.dropout(hidden)), -1), state
+        scores = self.output(self.dropout(hidden))
+        return F.log_softmax(scores, -1, dtype=torch.promote_types(scores.dtype, torch.float32)), state
 
     def extra_repr(self) -> str:
         """The options that the layers do not show."""

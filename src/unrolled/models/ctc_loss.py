@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import InputError, valid_steps
+from ..core import InputError, InputTypeError, valid_steps
 
 BLANK = 0
 """The number of the symbol that means: nothing new here."""
@@ -38,7 +38,7 @@ def needed_frames(targets: Any, target_lengths: Any = None) -> Tensor:
 def ctc_loss(log_probabilities: Tensor, lengths: Any, targets: Tensor, target_lengths: Any = None) -> Tensor:
     """The loss of :meth:`CTC.loss`, of log-probabilities (T', B, V) of which so many (B,) are valid.
 
-    It is computed on the CPU, where its gradient is the same in every run.
+    It is computed on the CPU, where its gradient is the same in every run; it can be differentiated once.
     """
     lengths = torch.as_tensor(lengths).cpu()
     targets, target_lengths = checked_targets(targets, target_lengths, lengths, log_probabilities.shape[-1])
@@ -62,18 +62,21 @@ def checked_targets(targets: Tensor, target_lengths: Any, frames: Tensor, symbol
         symbols: V.
 
     Raises:
-        InputError: as :meth:`CTC.loss`.
+        InputError, InputTypeError: as :meth:`CTC.loss`.
     """
     batch_size = len(frames)
+    if not isinstance(targets, Tensor) or targets.is_floating_point():
+        got = targets.dtype if isinstance(targets, Tensor) else type(targets).__name__
+        raise InputTypeError(f"targets: expected a tensor of whole numbers, got {got}.")
     if targets.dim() != 2 or len(targets) != batch_size:
         raise InputError(f"targets: expected (B, U) with B = {batch_size}, got {tuple(targets.shape)}.")
-    targets, places = targets.cpu(), targets.shape[1]
+    places = targets.shape[1]
     try:
-        within = valid_steps(places, batch_size, lengths=target_lengths)
+        within = valid_steps(places, batch_size, lengths=target_lengths, device=targets.device)
     except InputError as error:
         raise InputError(f"target_{error}".replace("T =", "U =")) from None
-    valid = torch.ones(batch_size, places, dtype=torch.bool) if within is None else within.T
-    targets = targets.masked_fill(~valid, BLANK)
+    valid = torch.ones(batch_size, places, dtype=torch.bool) if within is None else within.T.cpu()
+    targets = targets.cpu().masked_fill(~valid, BLANK)
     wrong = ((targets <= BLANK) | (targets >= symbols)) & valid
     for row, place in wrong.nonzero().tolist()[:1]:
         raise InputError(

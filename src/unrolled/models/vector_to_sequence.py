@@ -11,6 +11,7 @@ from ..layers import Stack
 from ..layers.linear import Linear
 from .dropout import Dropout
 from .inputs import embedded
+from .starting import start_sizes, started
 
 MODES = ("start", "condition", "both")
 
@@ -89,25 +90,15 @@ class VectorToSequence(nn.Module):
         self.dropout = Dropout(dropout)
         self.feature_size = self.layers.output_size
         self.output = Linear(self.feature_size, output_size)
-        self._sizes: list[int] = []  # of a row of each tensor of the state that the vector moves
         if mode != "condition":
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):  # an initial state may be drawn
-                begun = leaves(self.layers.initial_state(1))
-            self._sizes = [part.numel() for part in begun if part.is_floating_point()]
-            self.start = Linear(vector_size, sum(self._sizes))
+            self.start = Linear(vector_size, sum(start_sizes(self.layers)))
 
     def initial_state(self, vector: Tensor) -> Tree:
         """The state before the first step of each row, of its vector (B, vector_size)."""
         self._check(vector, len(vector) if vector.dim() else 0)
-        begun = self.layers.initial_state(len(vector))
         if self.mode == "condition":
-            return begun
-        moves = iter(self.start(vector).split(self._sizes, -1))
-
-        def moved(part: Tensor) -> Tensor:
-            return part + next(moves).reshape(part.shape).to(part.dtype) if part.is_floating_point() else part
-
-        return map_tree(moved, begun)
+            return self.layers.initial_state(len(vector))
+        return started(self.layers, self.start(vector))
 
     def forward(
         self,

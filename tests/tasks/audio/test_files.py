@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from unrolled.core import InputError
-from unrolled.tasks.audio import audio_blocks, read_audio, sample_rate_of
+from unrolled.tasks.audio import LogMel, audio_blocks, read_audio, sample_rate_of
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -107,3 +107,13 @@ def test_arguments_that_are_none_are_told(tmp_path):
     for seconds in (0, -1, float("inf"), float("nan")):
         with pytest.raises(InputError, match="seconds: expected a length above 0"):
             next(audio_blocks(tmp_path / "a.wav", 8000, seconds))
+
+
+def test_features_of_blocks_are_those_of_the_recording(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, chord(44100, channels=2), 44100)
+    log_mel = LogMel(16000, 40)
+    stream = log_mel.stream()
+    frames = torch.cat([stream(block) for block in audio_blocks(path, 16000, 0.05)])
+    assert torch.equal(frames, log_mel(read_audio(path, 16000)))
+    assert len(frames) == 78

@@ -156,7 +156,7 @@ def rows_of(log_probabilities: Tensor, lengths: Any) -> list[np.ndarray]:
     if log_probabilities.dim() != 3:
         raise InputError(f"log_probabilities: expected (T, B, V), got {tuple(log_probabilities.shape)}.")
     steps, batch_size, _ = log_probabilities.shape
-    valid = valid_steps(steps, batch_size, lengths=lengths)
+    valid = valid_steps(steps, batch_size, lengths=lengths, device=log_probabilities.device)
     counts = [steps] * batch_size if valid is None else valid.sum(0).tolist()
     given = log_probabilities.detach().to("cpu", torch.float64).clamp(min=_LEAST).numpy()
     return [given[:count, row] for row, count in enumerate(counts)]

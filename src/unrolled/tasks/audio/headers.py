@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from ...core import DataError
 
 LOWEST_RATE, HIGHEST_RATE = 100, 1_000_000  # samples a second; outside of it a header is damaged, not the world
+Order = Literal["little", "big"]
+_WAVS: dict[bytes, Order] = {b"RIFF": "little", b"RF64": "little", b"RIFX": "big"}
 _STREAMED = 0x7FFF_F000  # programs that cannot go back to fill in a size write this, 0x7FFFFFFF or 0xFFFFFFFF
 _OGG_PAGE = 65_307  # bytes at most
 
@@ -42,10 +44,10 @@ def opened(path: Path, file: BinaryIO, name: str) -> str | io.BytesIO:
     first = file.read(12)
     if size == 0:
         raise DataError(f"{name}: expected a recording, got an empty file; leave this file out.")
-    if first[:4] in (b"RIFF", b"RF64") and first[8:] == b"WAVE":
-        return _wav(path, file, name, size)
+    if first[:4] in _WAVS and first[8:] == b"WAVE":
+        return _wav(path, file, name, size, _WAVS[first[:4]])
     if first[:4] == b"FORM":
-        for chunk in _chunks(file, 12, ">4sI"):
+        for chunk in _chunks(file, 12, "big"):
             if chunk.name == b"SSND":
                 _check_whole(name, chunk.begin, chunk.length, size)
                 break
@@ -84,26 +86,26 @@ def is_cut_ogg(path: Path) -> bool:
     return len(page) < 23 + page[22] + sum(lengths)
 
 
-def _wav(path: Path, file: BinaryIO, name: str, size: int) -> str | io.BytesIO:
+def _wav(path: Path, file: BinaryIO, name: str, size: int, order: Order) -> str | io.BytesIO:
     length_64 = 0
-    for chunk in _chunks(file, 12, "<4sI"):
+    for chunk in _chunks(file, 12, order):
         file.seek(chunk.begin)
         if chunk.name == b"fmt " and chunk.end <= size:
-            check_rate(int.from_bytes(file.read(8)[4:], "little"), name)
+            check_rate(int.from_bytes(file.read(8)[4:], order), name)
         elif chunk.name == b"ds64":  # of a file larger than 4 GB
-            length_64 = int.from_bytes(file.read(16)[8:], "little")
+            length_64 = int.from_bytes(file.read(16)[8:], order)
         elif chunk.name == b"data":
             if length_64 and chunk.length == 0xFFFF_FFFF:
                 _check_whole(name, chunk.begin, length_64, size)
             elif chunk.length < _STREAMED:
                 _check_whole(name, chunk.begin, chunk.length, size)
-                if not _only_chunks(file, chunk.end, size):
-                    return _with_size(path, chunk, name, size)
+                if not _only_chunks(file, chunk.end, size, order):
+                    return _with_size(path, chunk, name, size, order)
             break
     return str(path)
 
 
-def _with_size(path: Path, data: _Chunk, name: str, size: int) -> io.BytesIO:
+def _with_size(path: Path, data: _Chunk, name: str, size: int, order: Order) -> io.BytesIO:
     """Of a WAV with bytes after its samples that are no chunk: no length means all of them, another one is false."""
     if data.length:
         raise DataError(
@@ -111,7 +113,7 @@ def _with_size(path: Path, data: _Chunk, name: str, size: int) -> io.BytesIO:
             f"bytes more; mend it, for example: ffmpeg -ignore_length 1 -i {path.name} mended.wav."
         )
     content = bytearray(path.read_bytes())
-    content[data.begin - 4 : data.begin] = struct.pack("<I", min(size - data.begin, 0xFFFF_FFFF))
+    content[data.begin - 4 : data.begin] = min(size - data.begin, 0xFFFF_FFFF).to_bytes(4, order)
     return io.BytesIO(content)
 
 
@@ -123,22 +125,21 @@ def _check_whole(name: str, begin: int, length: int, size: int) -> None:
         )
 
 
-def _chunks(file: BinaryIO, at: int, form: str) -> Iterator[_Chunk]:
+def _chunks(file: BinaryIO, at: int, order: Order) -> Iterator[_Chunk]:
     """Those of a RIFF or an IFF file, one after the other, as far as there are some."""
     while True:
         file.seek(at)
         header = file.read(8)
         if len(header) < 8:
             return
-        name, length = struct.unpack(form, header)
-        chunk = _Chunk(name, at + 8, length)
+        chunk = _Chunk(header[:4], at + 8, int.from_bytes(header[4:], order))
         yield chunk
         at = chunk.end
 
 
-def _only_chunks(file: BinaryIO, at: int, size: int) -> bool:
+def _only_chunks(file: BinaryIO, at: int, size: int, order: Order) -> bool:
     """Whether nothing but chunks, or zeros that fill up the file, stands after the samples."""
-    for chunk in _chunks(file, at, "<4sI"):
+    for chunk in _chunks(file, at, order):
         if not (chunk.name.isascii() and chunk.name.decode().isprintable() and chunk.begin + chunk.length <= size):
             file.seek(at)
             return not file.read().strip(b"\0")
