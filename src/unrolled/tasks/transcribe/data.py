@@ -23,7 +23,7 @@ from .speech import FILE, NGRAM_FILE, WORDS_FILE, Speech
 from .units import learn_units, normal
 from .utterances import Columns, Features, Utterance, read_utterances
 
-EXAMPLE = 2000  # messages of the built-in example
+EXAMPLE = 1000  # messages of the built-in example
 
 
 @dataclass(frozen=True)
