@@ -25,7 +25,7 @@ def messages(count: int, seed: int = 0) -> Iterator[Utterance]:
     Example:
         >>> first = next(messages(1))
         >>> first.text, first.source.rate
-        ('DAWN ZERO', 8000)
+        ('ZERO TIDE', 8000)
     """
     draw = np.random.default_rng([seed, 1])
     for number in range(count):
