@@ -14,6 +14,7 @@ OF_TASK = {
     "classify": ([], 2, "16 held-out sequences"),
     "tag": ([], 2, "16 held-out sentences"),
     "forecast": ([], 2, "16 held-out windows"),
+    "transcribe": (["--layers", "1", "--subsampling", "4", "--threads", "1"], 2, "16 held-out utterances"),
 }
 TEXT = "".join(f"the cat sat on the mat {number} times and ran. " for number in range(200))
 

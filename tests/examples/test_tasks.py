@@ -24,6 +24,12 @@ def test_classify():
     assert network > 0.9 > counted
 
 
+def test_transcribe():
+    printed = run("transcribe.py", "--steps", "3")
+    assert re.search(r"character error rate  [\d.]+", printed)
+    assert printed.count("sent: ") == 5
+
+
 def test_tag():
     printed = run("tag.py", "--steps", "100")
     baseline, network = (

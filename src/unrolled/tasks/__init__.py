@@ -11,6 +11,7 @@ _ESTIMATORS = {  # name -> module
     "Classifier": ".classify.estimator",
     "Forecaster": ".forecast.estimator",
     "Tagger": ".tag.estimator",
+    "Transcriber": ".transcribe.estimator",
     "Translator": ".translate.estimator",
 }
 

@@ -115,6 +115,15 @@ def _of_tag(problem: Any, rows: int, _: int) -> Batch:
     return Batch(problem.model, problem.words(tokens), lengths, None, f"{len(places)} held-out sentences", said)
 
 
+def _of_transcribe(problem: Any, rows: int, _: int) -> Batch:
+    part = problem.data.validation
+    x, lengths, _, _ = problem.batch(part, _spread(len(part), rows))
+    cut = f", the first {LONGEST} frames of each" if len(x) > LONGEST else ""
+    x, lengths = x[:LONGEST], lengths.clamp(max=LONGEST)
+    said = "a fixed projection of the scores of the last step's units (where a layer runs backwards, of the first's)"
+    return Batch(problem.model, x, lengths, None, f"{len(lengths)} held-out utterances{cut}", said)
+
+
 def _of_forecast(problem: Any, rows: int, _: int) -> Batch:
     places = _spread(len(problem.held_out[0]), rows)
     horizon = problem.cutter.preparation.horizon
@@ -139,5 +148,6 @@ _CHOOSE: dict[Any, Callable[[Any, int, int], Batch]] = {
     "text": _of_text,
     "classify": _of_classify,
     "tag": _of_tag,
+    "transcribe": _of_transcribe,
     "forecast": _of_forecast,
 }

@@ -5,8 +5,9 @@ from .command import Command
 from .forecast.options import COMMAND as FORECAST
 from .tag.options import COMMAND as TAG
 from .text.options import COMMAND as TEXT
+from .transcribe.options import COMMAND as TRANSCRIBE
 from .translate.options import COMMAND as TRANSLATE
 
-COMMANDS = {command.name: command for command in (TEXT, CLASSIFY, TAG, TRANSLATE, FORECAST)}
+COMMANDS = {command.name: command for command in (TEXT, CLASSIFY, TAG, TRANSLATE, TRANSCRIBE, FORECAST)}
 
 __all__ = ["COMMANDS", "Command"]

@@ -1,0 +1,92 @@
+"""Words of a recording that is still being heard."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from ...core import InputError
+from ...models import CTC, CTCGreedyStream
+from ..audio import DeltaStream
+from .speech import Speech
+from .transcripts import Word, words_of
+
+
+class Stream:
+    """Feed it samples, or prepared features, in blocks of any size; it gives words when they are complete.
+
+    The words are those of the whole at once, by greedy decoding.
+
+    Args:
+        model: one that reads forward in time only.
+        speech: what it knows.
+        seconds: of a step.
+
+    Raises:
+        InputError: the model reads backward too.
+    """
+
+    def __init__(self, model: CTC, speech: Speech, seconds: float):
+        if model.bidirectional:
+            raise InputError("expected a model for streams, got one that reads backward too; train with --streaming.")
+        self.model, self.speech, self.seconds = model, speech, seconds
+        self.heard: Callable[[Tensor], Tensor] = (
+            speech.front.log_mel.stream() if speech.front.kind == "audio" else lambda features: features
+        )
+        self.deltas = DeltaStream(speech.front.deltas)
+        self.state = model.start(1)
+        self.greedy = CTCGreedyStream(1)
+        self.pieces: list[str] = []  # of the word that is not complete
+        self.frames: list[tuple[int, int]] = []
+        self.any = False
+
+    @torch.no_grad()
+    def feed(self, block: Tensor) -> list[Word]:
+        """The words that samples (N,), or features (K, F), complete."""
+        features = self.heard(block)
+        if not len(features):
+            return []
+        self.any = True
+        return self._new(self.deltas(features))
+
+    @torch.no_grad()
+    def finish(self) -> list[Word]:
+        """The last words."""
+        words: list[Word] = []
+        if self.any:
+            words += self._new(self.deltas.finish())
+            words += self._written(self.model.finish(self.state))
+        rest = words_of(self.pieces, self.frames, self.seconds)
+        self.pieces, self.frames = [], []
+        return words + rest
+
+    def _new(self, features: Tensor) -> list[Word]:
+        made, self.state = self.model.chunk(self.speech.front.scaled(features)[:, None], self.state)
+        return self._written(made)
+
+    def _written(self, log_probabilities: Tensor) -> list[Word]:
+        """The words that the next steps complete."""
+        if not len(log_probabilities):
+            return []
+        [symbols] = self.greedy.feed(log_probabilities)
+        self.pieces += self.speech.units.pieces([unit for unit, _ in symbols])
+        self.frames += [(first, first + 1) for _, first in symbols]
+        last = complete(self.pieces)
+        words = words_of(self.pieces[:last], self.frames[:last], self.seconds)
+        self.pieces, self.frames = self.pieces[last:], self.frames[last:]
+        return words
+
+
+def complete(pieces: Sequence[str]) -> int:
+    """How many pieces, from the first, are of words that nothing can be added to.
+
+    Example:
+        >>> complete(["n", "o", " ", "y"]), complete([" n", "o", " y"]), complete(["no ", "yes "]), complete(["n"])
+        (3, 2, 2, 0)
+    """
+    for place in reversed(range(len(pieces))):
+        if pieces[place][-1:].isspace():
+            return place + 1
+        if pieces[place][:1].isspace():
+            return place
+    return 0
