@@ -268,27 +268,3 @@ def test_decoding_of_nothing():
         assert [(best.tokens, best.frames, best.score) for best in found] == [([], [], 0.0)] * 2
     assert ctc_greedy(torch.zeros(3, 0, 2)) == ctc_beam(torch.zeros(3, 0, 2)) == []
     assert ctc_align(torch.zeros(3, 0, 2), []) == []
-
-
-def test_wrong_arguments_are_told():
-    y = drawn()
-    with pytest.raises(InputError, match=r"log_probabilities: expected \(T, B, V\), got \(5, 4\)"):
-        ctc_greedy(y[:, 0])
-    with pytest.raises(InputError, match="lengths: expected values from 0 to T = 5"):
-        ctc_beam(y, [6, 0, 0, 0])
-    with pytest.raises(InputError, match="n_best: expected at most beam_size = 2, got 3"):
-        ctc_beam(y, beam_size=2, n_best=3)
-    with pytest.raises(InputError, match=r"least: expected a probability below 1, got 1\.0"):
-        ctc_beam(y, least=1.0)
-    with pytest.raises(InputError, match="ngram: expected an n-gram model of numbers of symbols, got one of strings"):
-        ctc_beam(y, ngram=words_ngram())
-    with pytest.raises(InputError, match="ngram: expected an n-gram model of words, got one of numbers"):
-        WordScorer(numbers_ngram(), LETTERS)
-    with pytest.raises(InputError, match=r"separator: expected one of the symbols, got '\|'"):
-        WordScorer(words_ngram(), LETTERS, separator="|")
-    with pytest.raises(InputError, match="words: expected a scorer of V = 4 symbols, got one of 5"):
-        ctc_beam(y, words=WordScorer(words_ngram(), [*LETTERS, "c"]))
-    with pytest.raises(InputError, match=r"targets, row 1: expected at most as many symbols as 3 frames .* need 4"):
-        ctc_align(y, [[1], [1, 1, 2], [], []], LENGTHS)
-    with pytest.raises(InputError, match=r"targets, row 0: expected symbols from 1 to 3 .* got 4 at place 1"):
-        ctc_align(y, [[1, 4], [], [], []])

@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ...core import InputError
-from ..ngram import END, UNKNOWN, NGram
+from ...core import InputError, InputTypeError
+from ..ngram import END, NUMBERS_KEPT, UNKNOWN, NGram, make_room
 
 
 class Scorer(Protocol):
@@ -35,10 +35,12 @@ class TokenScorer:
         bonus: likewise.
 
     Raises:
-        InputError: the n-gram model is one of strings.
+        InputError, InputTypeError: it is no n-gram model, or one of strings.
     """
 
     def __init__(self, ngram: NGram | None, symbols: int, *, weight: float = 1.0, bonus: float = 0.0):
+        if not isinstance(ngram, NGram | None):
+            raise InputTypeError(f"ngram: expected an NGram, got {type(ngram).__name__}.")
         if ngram is not None and any(isinstance(token, str) for token in ngram.vocabulary):
             raise InputError("ngram: expected an n-gram model of numbers of symbols, got one of strings.")
         self.ngram = NGram(1, (), {}) if ngram is None else ngram
@@ -119,6 +121,7 @@ class WordScorer:
     def row(self, state: tuple[tuple[int, ...], str]) -> np.ndarray:
         """As :class:`Scorer`."""
         if state not in self._rows:
+            make_room(self._rows, NUMBERS_KEPT // len(self.symbols))
             _, letters = state
             row = np.array([self._given_ahead(letters + symbol) for symbol in self.symbols])
             row -= self._given_ahead(letters)
