@@ -126,24 +126,25 @@ def test_with_a_bonus_alone():
         check(found, {symbols: score + 1.5 * len(symbols) for symbols, score in sums(row).items()}, 7)
 
 
-def word_score(symbols, model, weight, bonus, lexicon):
+def word_score(symbols, model, weight, bonus, unknown):
     """Of a text its words' scores, minus infinity of what is none."""
     text = "".join(LETTERS[symbol] for symbol in symbols)
     words = text.split()
-    if text.startswith(" ") or "  " in text or (lexicon and set(words) - set(model.vocabulary)):
+    if text.startswith(" ") or "  " in text:
         return -math.inf
     each = sum(model.score(words[:k], word) for k, word in enumerate([*words, None]))
-    return weight * each + bonus * len(words)
+    new = sum(word not in model.vocabulary for word in words)
+    return weight * each + bonus * len(words) + (unknown * new if new else 0)
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
-@pytest.mark.parametrize("lexicon", [False, True])
-def test_with_an_ngram_model_of_words(order, lexicon):
+@pytest.mark.parametrize(("options", "unknown"), [({}, -10), ({"unknown": -1.5}, -1.5), ({"lexicon": True}, -math.inf)])
+def test_with_an_ngram_model_of_words(order, options, unknown):
     model = words_ngram(order)
     y = drawn(6, 2, seed=order)
-    scorer = WordScorer(model, LETTERS, weight=0.9, bonus=0.4, lexicon=lexicon)
+    scorer = WordScorer(model, LETTERS, weight=0.9, bonus=0.4, **options)
     for found, row in zip(ctc_beam(y, beam_size=5000, n_best=9, least=0, words=scorer), y.unbind(1), strict=True):
-        expected = {s: score + word_score(s, model, 0.9, 0.4, lexicon) for s, score in sums(row).items()}
+        expected = {s: score + word_score(s, model, 0.9, 0.4, unknown) for s, score in sums(row).items()}
         check(found, {s: score for s, score in expected.items() if score > -math.inf}, 9)
 
 
@@ -154,7 +155,7 @@ def test_with_both_models():
     for found, row in zip(both, rows(y), strict=True):
         expected = {
             s: score
-            + word_score(s, words, 0.5, 0, lexicon=False)
+            + word_score(s, words, 0.5, 0, -10)
             + 0.3 * sum(symbols.score(s[:k], symbol) for k, symbol in enumerate([*s, None]))
             for s, score in sums(row).items()
         }
@@ -171,6 +172,17 @@ def test_only_words_of_the_lexicon_are_found_whatever_is_heard():
         text = "".join(letters[symbol] for symbol in best.tokens)
         assert best.score > -math.inf
         assert set(text.split()) <= {"one", "two", "ten"}
+
+
+def test_a_known_word_is_found_in_noise_and_a_new_one_where_it_is_clear():
+    letters = ["", " ", *"abcdefghijklmnopqrstuvwxyz"]
+    scorer = WordScorer(NGram.count([["call", "me"], ["tell", "me", "a", "tale"]], 2), letters, weight=0.5)
+    for noise, said in ((2.5, "tell me a tale"), (0.3, "call him a tale")):
+        path = [symbol for letter in said for symbol in (0, letters.index(letter), letters.index(letter))]
+        y = torch.randn(len(path), 1, len(letters), generator=torch.Generator().manual_seed(2)) * noise
+        y[torch.arange(len(path)), 0, path] += 7
+        [[best]] = ctc_beam(y.log_softmax(-1), beam_size=32, words=scorer)
+        assert "".join(letters[symbol] for symbol in best.tokens) == said
 
 
 def test_where_no_word_is_complete_the_likeliest_is_given_with_no_score():
