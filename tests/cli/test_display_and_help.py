@@ -182,7 +182,7 @@ def test_completion():
         )
         return ended.stdout.split()
 
-    assert completed("unrolled", "tr") == ["train"]
+    assert completed("unrolled", "trai") == ["train"]
     assert "--learning-rate" in completed("unrolled", "train", "text", "--learn")
     assert completed("unrolled", "train", "text", "--tokenizer", "b") == ["bytes", "bpe"]
     assert completed("unrolled", "generate", "run", "--weights", "l") == ["last"]

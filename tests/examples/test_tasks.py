@@ -32,6 +32,12 @@ def test_tag():
     assert network > baseline
 
 
+def test_translate():
+    printed = run("translate.py", "--steps", "150")
+    assert float(re.search(r"right, network +([\d.]+)", printed)[1]) > 0.5
+    assert "█" in printed  # it looks at one word, not at all
+
+
 def test_forecast():
     printed = run("forecast.py", "--steps", "150")
     mase = {name: float(value) for name, value in re.findall(r"^  (\S.*?) +MASE ([\d.]+)", printed, re.MULTILINE)}

@@ -196,9 +196,38 @@ def test_wrong_options_are_told():
         ({"max_length": torch.tensor([5, 5])}, r"max_length: expected whole numbers \(B,\) = \(1,\), got \(2,\)"),
         ({"no_repeat_ngram": -1}, "no_repeat_ngram: expected a whole number of at least 0, got -1"),
         ({"forbidden": [0]}, "forbidden: expected tokens other than the end, got 0 among them"),
+        ({"forbidden": [-1]}, "forbidden: expected a token from 0 to 3, got -1"),
+        ({"forbidden": [2, 4]}, "forbidden: expected a token from 0 to 3, got 4"),
+        ({"end": 4}, "end: expected a token from 0 to 3, got 4"),
+        ({"length_penalty": math.nan}, "length_penalty: expected a finite number, got nan"),
+        ({"length_penalty": "1"}, "length_penalty: expected a finite number, got '1'"),
     ):
         with pytest.raises(InputError, match=words):
+            beam_search(step, state, begin, **{**options, **wrong})
+    for wrong, words in (
+        ({"end": 1.5}, r"end: expected a token, a whole number, got 1\.5"),
+        ({"forbidden": 3}, "forbidden: expected several tokens, got 3"),
+        ({"forbidden": ["a"]}, "forbidden: expected a token, a whole number, got 'a'"),
+    ):
+        with pytest.raises(InputTypeError, match=words):
             beam_search(step, state, begin, **{**options, **wrong})
     for wrong in (2, torch.tensor(2), torch.tensor([2.0])):
         with pytest.raises(InputTypeError, match=r"begin: expected a tensor of tokens \(B,\), got"):
             beam_search(step, state, wrong, **options)
+
+
+def test_a_step_of_a_wrong_shape_or_of_no_numbers_is_told():
+    options = {"end": 0, "max_length": 5, "beam_size": 2}
+    for search in (beam_search, lambda *a, beam_size, **options: greedy(*a, **options)):
+        with pytest.raises(InputError, match=r"step: expected log-scores \(N, V\) with N = ., got \(1, ., 3\)"):
+            search(lambda tokens, state: (torch.zeros(1, len(tokens), 3), state), (), torch.tensor([1]), **options)
+        with pytest.raises(InputError, match="step: expected"):
+            search(
+                lambda tokens, state: (torch.full((len(tokens), 3), math.nan), state), (), torch.tensor([1]), **options
+            )
+
+
+def test_a_row_of_which_nothing_can_come_has_no_hypothesis():
+    step = markov([1, 0, 0], [0, 0.5, 0.5], [0.5, 0.5, 0])
+    found = beam_search(step, (), torch.tensor([1, 2]), end=0, max_length=5, beam_size=2, forbidden=[1, 2])
+    assert [[one.tokens for one in row] for row in found] == [[], [()]]

@@ -41,6 +41,24 @@ def test_gradcheck():
     assert torch.autograd.gradcheck(lambda *given: 3 * linear_cross_entropy(*given, targets), tensors)
 
 
+@pytest.mark.parametrize(("n", "h", "v"), [(1, 1, 1), (5, 3, 7), (33, 20, 65)])
+@pytest.mark.parametrize("smoothing", [0.1, 0.7])
+def test_label_smoothing_is_that_of_torch(n, h, v, smoothing):
+    tensors, targets = numbers(n, h, v, torch.float64, scale=3.0)
+    truth = F.cross_entropy(F.linear(*tensors), targets, label_smoothing=smoothing)
+    ours = linear_cross_entropy(*tensors, targets, label_smoothing=smoothing)
+    assert ours.item() == pytest.approx(truth.item(), rel=1e-12, abs=1e-12)
+    for true, made in zip(gradients(truth, tensors), gradients(ours, tensors), strict=True):
+        torch.testing.assert_close(made, true, rtol=1e-10, atol=1e-12)
+
+
+def test_label_smoothing_where_the_target_is_too_rare_for_single_precision():
+    hidden, weight = torch.ones(1, 1), torch.tensor([[0.0], [500.0]])
+    given = (hidden, weight, torch.zeros(2))
+    smoothed = linear_cross_entropy(*given, torch.tensor([0]), label_smoothing=0.2)
+    assert smoothed.item() == pytest.approx(450.0)  # 0.9 of the 500 of the target, 0.1 of the other's 0
+
+
 def test_a_loss_that_is_scaled_or_differentiated_again_has_the_same_gradient():
     tensors, targets = numbers(6, 3, 9)
     loss = linear_cross_entropy(*tensors, targets)

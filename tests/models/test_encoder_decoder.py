@@ -8,7 +8,7 @@ from small_cells import SMALL, I
 from unrolled import Cell
 from unrolled.cells import GRU, LSTM
 from unrolled.cells.wrappers import WeightDrop, Zoneout
-from unrolled.core import InputError, leaves
+from unrolled.core import InputError, InputTypeError, leaves
 from unrolled.models import EncoderDecoder
 
 S, T, B, X, Y = 5, 6, 4, 7, 9  # X and Y tokens
@@ -126,6 +126,9 @@ def test_padding_changes_nothing_nor_do_the_other_rows(kind):
     moved = model(source[:, order], inputs[:, order], LENGTHS[order], target_lengths=TARGET_LENGTHS[order])
     torch.testing.assert_close(moved, scores[:, order])
     assert torch.equal(scores[~TARGET_VALID], model.output.bias.expand_as(scores[~TARGET_VALID]))
+    if not kind.startswith("plain"):
+        looks = model.attention(source, inputs, LENGTHS, target_lengths=TARGET_LENGTHS)
+        assert not looks.masked_select(~(TARGET_VALID.unsqueeze(-1) & VALID.t())).any()
     for row, (length, steps) in enumerate(zip(LENGTHS.tolist(), TARGET_LENGTHS.tolist(), strict=True)):
         if length and steps:
             alone = model(source[:length, row : row + 1], inputs[:steps, row : row + 1])
@@ -354,10 +357,32 @@ class TestTranslate:
         drawn = [[*learnt.stream(source[:n], begin=1, end=2, max_length=12, method="sample", seed=s)] for s in (1, 1)]
         assert drawn[0] == drawn[1]
 
-    def test_no_rows(self):
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_no_rows(self, kind):
         source = torch.zeros(S, 0, dtype=torch.int64)
+        assert make(kind)(source, source).shape == (S, 0, Y)
         for method in ("beam", "greedy", "sample"):
-            assert make().translate(source, begin=1, end=2, max_length=5, method=method) == []
+            assert make(kind).translate(source, begin=1, end=2, max_length=5, method=method) == []
+
+    def test_scores_of_half_precision_are_summed_in_single(self):
+        """Log-scores near -5 have steps of 1/32 in bfloat16: many sequences would seem equal."""
+        model = make().bfloat16().eval()
+        found = model.translate(given()[0], LENGTHS, begin=1, end=2, max_length=3, beam_size=50, n_best=50)
+        for row in found:
+            assert len({one.score for one in row}) > 45
+
+    def test_options_of_another_method_are_told(self):
+        model, source = make(), given()[0]
+        options = {"begin": 1, "end": 2, "max_length": 5}
+        words = "temperature: expected an option of method='greedy', which are end, max_length, forbidden, no_repeat"
+        with pytest.raises(InputTypeError, match=words):
+            model.translate(source, **options, method="greedy", temperature=2.0)
+        with pytest.raises(InputTypeError, match=words):
+            model.stream(source[:, 0], **options, temperature=2.0)
+        with pytest.raises(InputTypeError, match="beam_width: expected an option of method='beam'"):
+            model.translate(source, **options, beam_width=2)
+        with pytest.raises(InputTypeError, match=r"begin: expected a token, a whole number, got 1\.5"):
+            model.translate(source, begin=1.5, end=2, max_length=5)
 
 
 def test_what_was_read_can_be_repeated():
@@ -394,11 +419,30 @@ def test_wrong_arguments_are_told():
     with pytest.raises(InputError, match="attention: expected a model with attention"):
         make("plain").attention(source, inputs)
     encoded = model.encode(source)
-    with pytest.raises(InputError, match="inputs: expected a multiple of the 4 sources, got 3 tokens"):
+    with pytest.raises(InputError, match=r"inputs: expected tokens \(N,\), N a multiple of the 4 sources, got \(3,\)"):
         model.step(inputs[0, :3], encoded.select(torch.tensor([0, 1, 2])).state, encoded)
     with pytest.raises(InputError, match="method: expected one of beam, greedy, sample, got 'best'"):
         model.translate(source, begin=1, end=2, max_length=5, method="best")
     with pytest.raises(InputError, match=r"source: expected tokens of one row \(S,\), got \(5, 4\)"):
         model.stream(source, begin=1, end=2, max_length=5)
-    with pytest.raises(InputError, match="method: expected greedy or sample, got 'beam'"):
+    with pytest.raises(InputError, match="method: expected one of greedy, sample, got 'beam'"):
         model.stream(source[:, 0], begin=1, end=2, max_length=5, method="beam")
+
+
+@pytest.mark.parametrize("kind", ["multiplicative", "input feeding"])
+def test_what_is_no_token_is_told(kind):
+    model = make(kind)
+    source, inputs = given()
+    with pytest.raises(InputError, match="source: expected tokens from 0 to 6, got 7 to 7"):
+        model(torch.full_like(source, X), inputs)
+    with pytest.raises(InputError, match="inputs: expected tokens from 0 to 8, got -1 to -1"):
+        model(source, torch.full_like(inputs, -1))
+    with pytest.raises(InputTypeError, match=r"source: expected tokens, a tensor of torch.int64 or torch.int32, got"):
+        model(source.double(), inputs)
+    with pytest.raises(InputTypeError, match=r"inputs: expected tokens, .*, got a tensor of torch.float64"):
+        model(source, inputs.double())
+    with pytest.raises(InputTypeError, match=r"source: expected a tensor of tokens \(S, B\), got list"):
+        model(source.tolist(), inputs)
+    with pytest.raises(InputTypeError, match=r"inputs: expected a tensor of tokens \(T, B\), got list"):
+        model(source, inputs.tolist())
+    torch.testing.assert_close(model(source.int(), inputs.int()), model(source, inputs))

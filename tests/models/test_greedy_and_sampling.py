@@ -43,7 +43,7 @@ def test_rows_that_are_over_leave():
     assert found[2].attention.tolist() == [[3, 30], [1, 10]]
 
 
-def drawn(**options):
+def drawn(step=step, **options):
     """How often each token is the first after 1."""
     begin = torch.ones(ROWS, dtype=torch.int64)
     found = sample(step, state(ROWS), begin, end=0, max_length=1, seed=3, **options)
@@ -62,12 +62,28 @@ def drawn(**options):
         ({"top_p": 0.75}, [0, 2 / 9, 4 / 9, 3 / 9]),
         ({"top_p": 0.01}, [0, 0, 1, 0]),
         ({"top_k": 3, "top_p": 0.6}, [0, 0, 4 / 7, 3 / 7]),
+        ({"temperature": 1e-300}, [0, 0, 1, 0]),
+        ({"temperature": 1e-300, "forbidden": [2]}, [0, 0, 0, 1]),
+        ({"temperature": 1e300}, [1 / 4, 1 / 4, 1 / 4, 1 / 4]),
+        ({"temperature": 1e300, "forbidden": [2]}, [1 / 3, 1 / 3, 0, 1 / 3]),
+        ({"top_p": 1e-300}, [0, 0, 1, 0]),
         ({"forbidden": [2]}, [1 / 6, 2 / 6, 0, 3 / 6]),
     ],
 )
 def test_tokens_are_drawn_with_their_probabilities(options, expected):
-    found = drawn(**options)
     expected = torch.tensor(expected)
+    for dtype in (torch.float64, torch.float32):
+        scores = TABLE.log().to(dtype)
+        found = drawn(lambda tokens, state, scores=scores: (scores[tokens], state), **options)
+        assert_drawn_from(found, expected)
+
+
+def test_of_equal_scores_no_more_than_top_k_are_drawn():
+    found = drawn(lambda tokens, state: (torch.zeros(len(tokens), 4), state), top_k=2)
+    assert_drawn_from(found, torch.tensor([0.5, 0.5, 0, 0]))
+
+
+def assert_drawn_from(found, expected):
     assert (found[expected == 0] == 0).all()
     assert ((found - expected).abs() < 4 * (expected * (1 - expected) / ROWS).sqrt() + 1e-6).all()
 
@@ -95,8 +111,15 @@ def test_wrong_options_are_told():
     for wrong, words in (
         ({"temperature": 0.0}, "temperature: expected a number above 0, got 0.0"),
         ({"top_k": 0}, "top_k: expected a whole number of at least 1, got 0"),
+        ({"temperature": math.inf}, "temperature: expected a number above 0, got inf"),
         ({"top_p": 0.0}, "top_p: expected a number above 0 and at most 1, got 0.0"),
         ({"top_p": 1.5}, "top_p: expected a number above 0 and at most 1, got 1.5"),
     ):
         with pytest.raises(InputError, match=words):
             sample(step, state(1), begin, end=0, max_length=3, **wrong)
+
+
+def test_where_nothing_may_come_is_told():
+    for search in (greedy, sample):
+        with pytest.raises(InputError, match=r"step: expected in every row a token .* got none at step 2;"):
+            search(step, state(1), torch.tensor([0]), end=3, max_length=3, no_repeat_ngram=1)

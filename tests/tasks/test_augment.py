@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from unrolled.core import InputError
 from unrolled.tasks.augment import mask_bands, mask_time, stretch
 
 
@@ -61,3 +62,19 @@ def test_a_stretched_line_is_a_line_between_the_same_ends():
     for row, (old, new) in enumerate(zip(lengths.tolist(), longer.tolist(), strict=True)):
         torch.testing.assert_close(found[:new, row, 0], torch.linspace(0, old - 1, new) if new > 1 else torch.zeros(1))
         assert not found[new:, row].any()
+
+
+def test_a_row_of_length_0_keeps_it():
+    _, lengths = stretch(torch.zeros(4, 3, 2), 0.5, lengths=torch.tensor([4, 0, 1]))
+    assert lengths[1] == 0 < lengths[2]
+    assert stretch(torch.zeros(0, 3, 2), 0.5)[0].shape == (0, 3, 2)
+    assert stretch(torch.zeros(4, 0, 2), 0.5)[0].shape == (0, 0, 2)
+
+
+def test_a_share_that_is_none_is_told():
+    x = torch.ones(4, 3, 2)
+    for change, wrong in ((mask_time, 1.5), (mask_bands, -0.1), (stretch, -1.0), (stretch, float("nan"))):
+        with pytest.raises(InputError, match="share: expected a number from 0 to"):
+            change(x, wrong)
+    with pytest.raises(InputError, match=r"x: expected \(T, F\) or \(T, B, F\), got \(5,\)"):
+        mask_time(torch.ones(5), 0.5)

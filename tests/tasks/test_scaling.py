@@ -70,3 +70,11 @@ def test_what_is_no_scale_is_told(mean, deviation):
 def test_no_steps_are_told():
     with pytest.raises(InputError, match="expected sequences with a step at least, got none"):
         FeatureScaler.learn([np.zeros((0, 3))])
+
+
+def test_other_features_are_told():
+    with pytest.raises(InputError, match=r"expected sequences of equally many features, got \[\(1,\), \(2,\)\]"):
+        FeatureScaler.learn([np.ones((3, 2)), np.ones((3, 1))])
+    scaler = FeatureScaler.learn([np.ones((3, 2))])
+    with pytest.raises(InputError, match=r"features: expected \(..., F\) with F = 2, got \(4, 1\)"):
+        scaler(torch.ones(4, 1))

@@ -14,9 +14,11 @@ from ..tasks.tag.data import TagData
 from ..tasks.tag.options import EvaluateOptions, PredictOptions
 from ..tasks.tag.sentences import Columns, Format, Sentence, find_format, read_lines
 from ..tasks.tag.task import TASK, TagRun, Unseen
-from ..tasks.tag.writing import Style, Writer, writing_to
+from ..tasks.tag.writing import Style, Writer
+from ..tasks.writing import writing_to
 from ..training.progress import printable
 from .errors import UsageProblem
+from .standard_input import lines_of_standard_input
 from .tables import scores_table, table
 from .training import own_cell
 
@@ -102,7 +104,7 @@ def _tagged(tagger: TagRun, inputs: list[Path], options: PredictOptions) -> tupl
     form = "text" if options.format == "auto" else options.format
     if form == "parallel":
         raise UsageProblem("--format parallel: expected a folder to read, got none.")
-    lines: Iterable[str] = [options.text] if options.text is not None else _standard_input()
+    lines: Iterable[str] = [options.text] if options.text is not None else lines_of_standard_input()
     one_by_one = options.text is None and sys.stdin.isatty()
     name = "--text" if options.text is not None else "standard input"
     read = read_lines(lines, name, form, Columns(options.token_column), tagged=False, split=split)
@@ -115,20 +117,6 @@ def _files(tagger: TagRun, inputs: list[Path], options: PredictOptions) -> Itera
             raise DataError(f"{path}: there is no such file; to tag a text, give it with --text.")
         split = str.split if options.split == "spaces" else None
         yield from tagger.read(path, options.format, token_column=options.token_column, split=split)
-
-
-def _standard_input() -> Iterator[str]:
-    if sys.stdin is None:
-        raise DataError("standard input: expected text, but it is closed; name files, or give --text.")
-    if sys.stdin.isatty():
-        print("Type a sentence and press Enter; Ctrl-D ends.", file=sys.stderr)
-    for row, data in enumerate(sys.stdin.buffer, 1):
-        try:
-            yield data.decode("utf-8-sig" if row == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"standard input:{row}: expected UTF-8 text, got the byte 0x{data[error.start]:02x}; convert it."
-            ) from error
 
 
 def _write(sentences: Iterable[Sentence], writer: Writer) -> None:

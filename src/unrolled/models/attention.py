@@ -18,7 +18,7 @@ class Attention(nn.Module):
     - ``"additive"``: score(h, m) = v' tanh(U h + W m + b), which costs T S numbers for each feature.
 
     W m is the same for every query: :meth:`keys` computes it once for a source. A row whose source has no valid step
-    has a = 0 and c = 0.
+    has a = 0 and c = 0. In the padding a = 0, so what stands there in the memory changes nothing, if it is finite.
 
     Args:
         kind: one of those.

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core import InputError, Tree, valid_steps
+from ..core import InputError, InputTypeError, Tree, valid_steps
 from ..layers import Stack
 from ..layers.linear import Linear
 from .attention import Attention
 from .dropout import Dropout
 from .encoded import Encoded
-from .inputs import embedded
+from .inputs import embedded, looked_up
 from .starting import start_sizes, started
 from .stepping import stepping
 
@@ -90,15 +90,18 @@ class Decoder(nn.Module):
         N is B or a multiple of it, where the rows that look at the same source stand side by side; ``layers`` is by
         default the step of the layers.
         """
-        read = self.dropout(self.embedding(inputs))
+        rows, batch_size = len(inputs), encoded.batch_size
+        if inputs.dim() != 1 or (rows % batch_size if batch_size else rows):
+            raise InputError(
+                f"inputs: expected tokens (N,), N a multiple of the {batch_size} sources, got {tuple(inputs.shape)}."
+            )
+        read = self.dropout(looked_up(self.embedding, inputs, "inputs"))
         if self.input_feeding:
             state, fed = state
             read = torch.cat([read, fed], -1)
         hidden, state = (layers or self.layers.step)(read, state)
-        rows, batch_size = len(inputs), encoded.batch_size
-        if rows % max(batch_size, 1):
-            raise InputError(f"inputs: expected a multiple of the {batch_size} sources, got {rows} tokens.")
-        beams = hidden.view(batch_size, rows // max(batch_size, 1), -1).transpose(0, 1)  # as if they were time steps
+        copies = rows // batch_size if batch_size else 1
+        beams = hidden.view(batch_size, copies, hidden.shape[-1]).transpose(0, 1)  # as if they were time steps
         features, attention = self._look(beams, encoded)
         features = features.transpose(0, 1).flatten(0, 1)
         if attention is not None:
@@ -113,7 +116,7 @@ class Decoder(nn.Module):
         guess: Callable[[Tensor], Tensor] | None = None,
         ratio: float = 1.0,
     ) -> tuple[Tensor, Tensor | None]:
-        """All steps: u (T, B, F), zeros in the padding, and the attention (T, B, S).
+        """All steps: u (T, B, F) and the attention (T, B, S), zeros in the padding.
 
         Args:
             encoded: what the encoder read.
@@ -122,13 +125,15 @@ class Decoder(nn.Module):
             guess: a function from u (B, F) to tokens (B,).
             ratio: the probability of an input; otherwise the guess at the step before is read.
         """
+        if not isinstance(inputs, Tensor):
+            raise InputTypeError(f"inputs: expected a tensor of tokens (T, B), got {type(inputs).__name__}.")
         if inputs.dim() != 2 or not len(inputs) or inputs.shape[1] != encoded.batch_size:
             raise InputError(
                 "inputs: expected tokens (T, B) with at least one step and as many rows as the source has, "
                 f"{encoded.batch_size}, got {tuple(inputs.shape)}."
             )
         if ratio == 1 and not self.input_feeding:
-            read, valid = embedded(self.embedding, inputs, lengths=lengths)
+            read, valid = embedded(self.embedding, inputs, lengths=lengths, name="inputs")
             hidden, _ = self.layers(self.dropout(read), encoded.state, mask=valid)
             features, attention = self._look(hidden, encoded)
         else:
@@ -136,7 +141,11 @@ class Decoder(nn.Module):
             if valid is not None:
                 inputs = inputs.masked_fill(~valid, 0)  # it may be no token
             features, attention = self._step_by_step(encoded, inputs, guess, ratio)
-        return features if valid is None else features.masked_fill(~valid.unsqueeze(-1), 0), attention
+        if valid is not None:
+            padding = ~valid.unsqueeze(-1)
+            features = features.masked_fill(padding, 0)
+            attention = None if attention is None else attention.masked_fill(padding, 0)
+        return features, attention
 
     def _step_by_step(
         self, encoded: Encoded, inputs: Tensor, guess: Callable[[Tensor], Tensor] | None, ratio: float

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core import InputError, Tree, at_least_1
+from ..core import InputError, InputTypeError, Tree, at_least_1
 from ..layers import Stack
 from ..layers.linear import Linear
 from .attention import ATTENTIONS
@@ -17,7 +17,7 @@ from .encoded import Encoded
 from .inputs import embedded
 from .pooling import Pooling
 from .tied import TiedLinear
-from .translating import stream, translate
+from .translating import check_method, stream, translate
 
 TIES = ("none", "output", "all")
 
@@ -136,10 +136,12 @@ class EncoderDecoder(nn.Module):
         Raises:
             InputError, InputTypeError: an argument is not as above.
         """
+        if not isinstance(source, Tensor):
+            raise InputTypeError(f"source: expected a tensor of tokens (S, B), got {type(source).__name__}.")
         if source.dim() != 2 or not len(source):
             raise InputError(f"source: expected tokens (S, B) with at least one step, got {tuple(source.shape)}.")
         embedding = self.decoder.embedding if self.source_embedding is None else self.source_embedding
-        read, valid = embedded(embedding, source, lengths=lengths)
+        read, valid = embedded(embedding, source, lengths=lengths, name="source")
         memory, _ = self.encoder(self.dropout(read), mask=valid)
         mask = torch.ones_like(source, dtype=torch.bool) if valid is None else valid
         return self.decoder.reads(memory, mask, self.last(memory, valid))
@@ -216,7 +218,7 @@ class EncoderDecoder(nn.Module):
         return scores.argmax(-1)
 
     def attention(self, source: Tensor, inputs: Tensor, lengths: Any = None, *, target_lengths: Any = None) -> Tensor:
-        """Where each step looks under teacher forcing, a(t, s) (T, B, S).
+        """Where each step looks under teacher forcing, a(t, s) (T, B, S), zeros in both paddings.
 
         Raises:
             InputError: the model has no attention; and as :meth:`forward`.
@@ -275,8 +277,7 @@ class EncoderDecoder(nn.Module):
             method: ``"greedy"`` or ``"sample"``.
             options: as of :meth:`translate`.
         """
-        if method not in ("greedy", "sample"):
-            raise InputError(f"method: expected greedy or sample, got {method!r}; a beam knows its tokens at the end.")
+        check_method(method, options, ("greedy", "sample"))  # a beam knows its tokens at the end
         source = source.unsqueeze(1) if source.dim() == 1 else source
         if source.dim() != 2 or source.shape[1] != 1:
             raise InputError(f"source: expected tokens of one row (S,), got {tuple(source.shape)}.")

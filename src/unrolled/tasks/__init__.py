@@ -11,6 +11,7 @@ _ESTIMATORS = {  # name -> module
     "Classifier": ".classify.estimator",
     "Forecaster": ".forecast.estimator",
     "Tagger": ".tag.estimator",
+    "Translator": ".translate.estimator",
 }
 
 __all__ = ["OWN_MODULE", *_ESTIMATORS]

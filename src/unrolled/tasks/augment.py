@@ -11,6 +11,7 @@ Reference:
 import torch
 from torch import Generator, Tensor
 
+from ..core import InputError
 from .batches import valid_steps
 
 
@@ -28,6 +29,7 @@ def mask_time(x: Tensor, share: float, *, lengths: Tensor | None = None, generat
         >>> mask_time(torch.ones(8, 1), 0.5, generator=torch.Generator().manual_seed(0)).flatten().tolist()
         [1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0]
     """
+    _check_share(share, 1.0)
     batch, lengths = _batch(x, lengths)
     rows = len(lengths)
     width = torch.rand(rows, generator=generator) * share * lengths
@@ -50,6 +52,7 @@ def mask_bands(x: Tensor, share: float, *, generator: Generator | None = None) -
         >>> mask_bands(torch.ones(1, 8), 0.5, generator=torch.Generator().manual_seed(0)).tolist()
         [[1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0]]
     """
+    _check_share(share, 1.0)
     batch, lengths = _batch(x, None)
     rows, size = len(lengths), batch.shape[2]
     width = torch.rand(rows, generator=generator) * share * size
@@ -80,10 +83,13 @@ def stretch(
         >>> slower.flatten(), lengths
         (tensor([0.0000, 0.6667, 1.3333, 2.0000, 2.6667, 3.3333, 4.0000]), tensor([7]))
     """
+    _check_share(share, float("inf"))
     batch, lengths = _batch(x, lengths)
     factor = torch.exp((2 * torch.rand(len(lengths), generator=generator) - 1) * torch.log1p(torch.tensor(share)))
-    longer = (lengths * factor).round().long().clamp(min=1)
-    at = torch.arange(int(longer.max()))[:, None] * ((lengths - 1).clamp(min=0) / (longer - 1).clamp(min=1))
+    longer = (lengths * factor).round().long().clamp(min=1) * (lengths > 0)
+    at = torch.arange(int(longer.max()) if len(longer) else 0)[:, None] * (
+        (lengths - 1).clamp(min=0) / (longer - 1).clamp(min=1)
+    )
     found = taken(batch, at, longer)
     return (found[:, 0] if x.ndim == 2 else found), longer
 
@@ -99,7 +105,14 @@ def taken(x: Tensor, at: Tensor, lengths: Tensor) -> Tensor:
     return found * valid_steps(at, lengths)[..., None]
 
 
+def _check_share(share: float, most: float) -> None:
+    if not 0 <= share <= most or share == float("inf"):
+        raise InputError(f"share: expected a number from 0 to {most:g}, got {share!r}.")
+
+
 def _batch(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
     """As (T, B, F), with the lengths."""
+    if x.dim() not in (2, 3):
+        raise InputError(f"x: expected (T, F) or (T, B, F), got {tuple(x.shape)}.")
     batch = x[:, None] if x.ndim == 2 else x
     return batch, torch.full((batch.shape[1],), len(batch)) if lengths is None else lengths

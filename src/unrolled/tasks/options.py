@@ -1,6 +1,6 @@
 """The options that tasks share: one definition, for Python, the command line and config.json."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -28,6 +28,8 @@ Dropout = Annotated[
 
 class DataOptions(Options):
     """What every task is told about its data."""
+
+    paths: ClassVar[tuple[str, ...]] = ("validation",)  # options that are paths; a run folder keeps them absolute
 
     validation: str | None = Field(
         None, min_length=1, description="A file or folder for validation, in place of --validation-share."

@@ -2,9 +2,12 @@
 
 import codecs
 import csv
+import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any
 from ..core import DataError
 
 _LARGEST_FIELD = 2**31 - 1  # characters; Python's own limit of 131072 refuses long documents
+_COMPRESSED = ".gz"
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 
 
@@ -28,14 +32,28 @@ class Row:
         return self.values[column]
 
 
+def suffix_of(path: Path) -> str:
+    """What a name ends in, in small letters, without the ``.gz`` of a compressed file.
+
+    Example:
+        >>> suffix_of(Path("pairs.TSV.gz")), suffix_of(Path("train.de"))
+        ('.tsv', '.de')
+    """
+    inner = path.with_suffix("") if path.suffix.lower() == _COMPRESSED else path
+    return inner.suffix.lower()
+
+
 def lines_of(path: Path) -> Iterator[str]:
-    """The lines of a file of UTF-8 text, with their ends, read one by one.
+    """The lines of a file of UTF-8 text, with their ends, read one by one; one that ends in .gz is unpacked.
 
     Raises:
         DataError: the file is missing, unreadable, binary or not UTF-8; the line is named.
     """
     try:
-        with open_binary(path) as file:
+        with ExitStack() as stack:
+            file = stack.enter_context(open_binary(path))
+            if path.suffix.lower() == _COMPRESSED:
+                file = stack.enter_context(gzip.open(file))
             for number, line in enumerate(file, 1):
                 if number == 1:
                     line = line.removeprefix(codecs.BOM_UTF8)
@@ -51,6 +69,8 @@ def lines_of(path: Path) -> Iterator[str]:
                         f"{path}:{number}: expected UTF-8 text, got the byte 0x{line[error.start]:02x} at column "
                         f"{error.start + 1}; convert it, for example: iconv -f LATIN1 -t UTF-8."
                     ) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: not a whole file of gzip ({error}); copy it anew.") from error
     except OSError as error:
         raise DataError(f"{path}: cannot read this file ({error.strerror}).") from error
 
@@ -71,21 +91,24 @@ def open_binary(path: Path) -> Any:
         raise DataError(f"{path}: cannot read this file ({error.strerror}).") from error
 
 
-def read_rows(path: Path, required: Iterable[str] = (), delimiter: str | None = None) -> Iterator[Row]:
+def read_rows(
+    path: Path, required: Iterable[str] = (), delimiter: str | None = None, *, jsonl: bool | None = None
+) -> Iterator[Row]:
     """The rows of a table with a header (CSV, TSV), or the objects of a JSONL file (``.jsonl``, ``.ndjson``).
 
     Args:
         path: the file; its suffix tells the format, anything unknown is read as CSV.
         required: columns that must be there.
         delimiter: of a table; by default a tab for .tsv and .tab, else a comma.
+        jsonl: whether it is JSONL, whatever its suffix.
 
     Raises:
         DataError: there is no such file, header or column, or a row has another number of fields.
     """
     required = list(required)
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
+    if suffix_of(path) in (".jsonl", ".ndjson") if jsonl is None else jsonl:
         return _read_jsonl(path, required)
-    return _read_table(path, required, delimiter or _DELIMITERS.get(path.suffix.lower(), ","))
+    return _read_table(path, required, delimiter or _DELIMITERS.get(suffix_of(path), ","))
 
 
 def columns_of(path: Path, delimiter: str | None = None) -> list[str]:

@@ -5,7 +5,8 @@ from .command import Command
 from .forecast.options import COMMAND as FORECAST
 from .tag.options import COMMAND as TAG
 from .text.options import COMMAND as TEXT
+from .translate.options import COMMAND as TRANSLATE
 
-COMMANDS = {command.name: command for command in (TEXT, CLASSIFY, TAG, FORECAST)}
+COMMANDS = {command.name: command for command in (TEXT, CLASSIFY, TAG, TRANSLATE, FORECAST)}
 
 __all__ = ["COMMANDS", "Command"]

@@ -266,8 +266,8 @@ def settle(options: Opts) -> Opts:
             "minutes": training.minutes if by_time else None,
         }
     }
-    if options.data.validation is not None:
-        changes["data"] = {"validation": str(Path(options.data.validation).resolve())}
+    named = {name: getattr(options.data, name) for name in options.data.paths}
+    changes["data"] = {name: str(Path(path).resolve()) for name, path in named.items() if path is not None}
     if is_own(options.model.cell):
         path, _, name = options.model.cell.rpartition(":")
         changes["model"] = {"cell": f"{Path(path).resolve()}:{name}"}

@@ -51,11 +51,13 @@ class FeatureScaler:
         """From all steps of sequences (T, F), in two passes.
 
         Raises:
-            InputError: there is no step.
+            InputError: there is no step, or sequences have unequally many features.
         """
         steps = sum(len(row) for row in rows)
         if not steps:
             raise InputError("expected sequences with a step at least, got none.")
+        if len(sizes := {row.shape[1:] for row in rows}) > 1:
+            raise InputError(f"expected sequences of equally many features, got {sorted(sizes)}.")
         mean = sum(row.sum(0, dtype=np.float64) for row in rows) / steps
         squares = sum(np.square(row - mean).sum(0) for row in rows) / steps
         deviation = np.sqrt(squares)
@@ -65,6 +67,8 @@ class FeatureScaler:
 
     def __call__(self, features: Tensor) -> Tensor:
         """Standardised features (..., F)."""
+        if features.shape[-1:] != self.mean.shape:
+            raise InputError(f"features: expected (..., F) with F = {len(self.mean)}, got {tuple(features.shape)}.")
         return (features - torch.from_numpy(self.mean)) / torch.from_numpy(self.deviation)
 
     def padded(self, rows: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor]:

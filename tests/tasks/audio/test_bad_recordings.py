@@ -59,6 +59,20 @@ PAGE = "is cut: the last page of its stream is missing; restore the file from it
 RATE = "expected 100 to 1000000 samples a second, got a header that tells of {}; export the recording again"
 NOT = "not a recording that can be read .*; convert it, for example to WAV or FLAC, or leave it out"
 MORE = r"expected as many samples as the header tells of, {} bytes, got {} bytes more; mend it, for example: ffmpeg -ig"
+MORE_KINDLY = "expected as many samples as the header tells of, {} bytes, got {} bytes more; export it again"
+AU, AIFF = encoded(tone(), "AU"), encoded(tone(), "AIFF")
+
+
+def changed_bytes(content, at, new):
+    return content[:at] + new + content[at + len(new) :]
+
+
+def of_length(samples):
+    """A FLAC whose header tells of another number of samples; 0 is that of one not known beforehand."""
+    rest = int.from_bytes(FLAC[18:26], "big") >> 36 << 36
+    return changed_bytes(FLAC, 18, (rest | samples).to_bytes(8, "big"))
+
+
 BAD = {
     "cut.wav": (lambda: wav(pcm(tone()))[:-1000], CUT),
     "cut-24-bit.wav": (lambda: wav(bytes(9000), bits=24, told=12000), "tells of 12000 bytes .* holds 9000; restore"),
@@ -87,6 +101,12 @@ BAD = {
     "says-less.wav": (lambda: wav(pcm(tone()), told=1000), MORE.format(1000, 7000)),
     "says-less-with-a-list.wav": (lambda: wav(pcm(tone()), told=6000, after=LIST), MORE.format(6000, 2012)),
     "says-less-big-endian.wav": (lambda: big_endian(1000), MORE.format(1000, 7000)),
+    "says-less.au": (lambda: changed_bytes(AU, 8, struct.pack(">I", 1000)), MORE_KINDLY.format(1000, 7000)),
+    "says-less.aiff": (
+        lambda: changed_bytes(AIFF, AIFF.index(b"SSND") + 4, struct.pack(">I", 1008)),
+        MORE_KINDLY.format(1008, 7000),
+    ),
+    "says-more.flac": (lambda: of_length(2**36 - 1), "its header tells of 68719476735 samples, the file holds 48000"),
     "rate-0.wav": (lambda: wav(pcm(tone()), 0), RATE.format(0)),
     "rate-1.wav": (lambda: wav(pcm(tone()), 1), RATE.format(1)),
     "rate-of-a-billion.wav": (lambda: wav(pcm(tone()), 10**9), RATE.format(10**9)),
@@ -109,16 +129,21 @@ BAD = {
     "text.mp3": (lambda: b"this is text, and no recording\n" * 20, "without a frame of MP3; leave this file out"),
     "tag.mp3": (lambda: b"ID3\4\0\0\0\0\0\0" + bytes(100), r"not a recording .* \(Format not recognised\); convert it"),
     "text.raw": (lambda: bytes(100), NOT),
+    "cut-mp3.wav": (lambda: encoded(NOISE, "MP3")[:500], NOT),
     "archive.wav": (lambda: b"PK\3\4" + bytes(100), NOT),
     "phone.wav": (lambda: b"\0\0\0\x20ftypM4A " + bytes(200), NOT),
     "other.w64": (lambda: encoded(tone(), "W64")[:-1000], "expected WAV, .*, got W64; convert it, for example to WAV"),
     "nan.wav": (
         lambda: encoded(changed(tone(), 7, np.nan), "WAV", "FLOAT"),
-        "expected finite samples, got nan at sample 7; export the recording again",
+        "expected finite samples up to 4294967296, got nan at sample 7; export the recording again",
+    ),
+    "of-a-thousand-decibels.wav": (
+        lambda: encoded(NOISE * 1e30, "WAV", "DOUBLE"),
+        r"expected finite samples up to 4294967296, got .*e\+28 at sample 0; export the recording again",
     ),
     "infinite.wav": (
         lambda: encoded(changed(np.stack([NOISE * 30, NOISE], 1).repeat(2, 0), (70000, 1), -np.inf), "WAV", "DOUBLE"),
-        "expected finite samples, got -inf at sample 70000; export the recording again",
+        "expected finite samples up to 4294967296, got -inf at sample 70000; export the recording again",
     ),
 }
 
@@ -199,3 +224,20 @@ def test_a_streamed_recording_is_read_to_its_end(tmp_path, told):
     assert sample_rate_of(path) == 8000
     path.write_bytes(big_endian(told))
     np.testing.assert_allclose(read_audio(path, 8000).numpy(), tone(), atol=1e-4)
+
+
+def test_a_flac_that_does_not_know_its_length_is_read_to_its_end(tmp_path):
+    path = tmp_path / "streamed.flac"
+    path.write_bytes(FLAC)
+    whole = read_audio(path, 8000)
+    path.write_bytes(of_length(0))
+    np.testing.assert_array_equal(read_audio(path, 8000), whole)
+    with pytest.raises(DataError, match=r"at most 2\.5 s, got one of"):
+        read_audio(path, 8000, longest=2.5)
+
+
+def test_a_recording_shorter_than_a_sample_of_the_rate_is_told(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav(pcm([0.1, -0.2, 0.3]), 96000))
+    with pytest.raises(DataError, match="expected at least one sample at 8000 a second, got 3 samples at 96000, which"):
+        read_audio(path, 8000)

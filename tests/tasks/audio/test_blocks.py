@@ -63,5 +63,7 @@ def test_what_is_wrong_with_a_stream_is_told():
         DataError, match=r"^a: expected whole samples of 4 bytes, got 3 bytes at the end; send signed 16"
     ):
         list(pcm_blocks(io.BytesIO(bytes(11)), 8000, 8000, 1, channels=2, name="a"))
-    with pytest.raises(InputError, match="a rate and a number of channels of at least 1, got 8000 and 0"):
+    with pytest.raises(InputError, match="channels: expected at least 1, got 0"):
         list(pcm_blocks(io.BytesIO(bytes(8)), 8000, 8000, 1, channels=0))
+    with pytest.raises(InputError, match="rate: expected 1 to 1000000 samples a second, got 1000000000000"):
+        list(pcm_blocks(io.BytesIO(bytes(8)), 10**12, 8000, 1))

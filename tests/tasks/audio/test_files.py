@@ -1,5 +1,6 @@
 """Recordings of every kind are the samples that were written, whole or in blocks."""
 
+import os
 import struct
 
 import numpy as np
@@ -102,8 +103,10 @@ def test_the_whole_is_what_soxr_makes_of_it(tmp_path):
 
 
 def test_arguments_that_are_none_are_told(tmp_path):
-    with pytest.raises(InputError, match="sample_rate: expected at least 1 sample a second, got 0"):
+    with pytest.raises(InputError, match="sample_rate: expected at least 1, got 0"):
         read_audio(tmp_path / "a.wav", 0)
+    with pytest.raises(InputError, match="sample_rate: expected 1 to 1000000 samples a second, got 1099511627776"):
+        read_audio(tmp_path / "a.wav", 2**40)  # at which the resampler ends the whole program
     for seconds in (0, -1, float("inf"), float("nan")):
         with pytest.raises(InputError, match="seconds: expected a length above 0"):
             next(audio_blocks(tmp_path / "a.wav", 8000, seconds))
@@ -117,3 +120,16 @@ def test_features_of_blocks_are_those_of_the_recording(tmp_path):
     frames = torch.cat([stream(block) for block in audio_blocks(path, 16000, 0.05)])
     assert torch.equal(frames, log_mel(read_audio(path, 16000)))
     assert len(frames) == 78
+
+
+@pytest.mark.parametrize("name", ["-", "--help.wav", "a b\n%d.wav", "\u65e5\u672c.wav", b"\xff.wav"])
+def test_a_file_may_have_any_name(tmp_path, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = os.fsdecode(name)
+    samples = chord(8000)[:, 0]
+    soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="FLOAT")
+    try:
+        os.rename("a.wav", path)
+    except (OSError, UnicodeError):
+        pytest.skip("a file system that has no such names")
+    np.testing.assert_array_equal(read_audio(path, 8000), samples)

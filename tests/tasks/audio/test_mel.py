@@ -143,3 +143,19 @@ def test_deltas_in_a_stream_are_those_of_the_whole(order, steps, size):
 def test_the_end_of_no_features_is_told():
     with pytest.raises(InputError, match="expected features before the end, got none"):
         DeltaStream().finish()
+
+
+def test_arguments_that_are_none_are_told():
+    for wrong, words in (
+        ({"sample_rate": 0}, "sample_rate: expected a number above 0, got 0"),
+        ({"sample_rate": 30}, "a rate above 40 Hz, got 25 ms at 30 Hz"),
+        ({"bins": 0}, "bins: expected at least 1, got 0"),
+        ({"window": 0.1}, r"expected windows of 2 samples at least .*, got 0\.1 ms at 8000 Hz"),
+        ({"window": float("nan")}, "window: expected a number above 0, got nan"),
+        ({"hop": -5}, "hop: expected a number above 0, got -5"),
+    ):
+        with pytest.raises(InputError, match=words):
+            LogMel(**{"sample_rate": 8000, **wrong})
+    for samples in (torch.randn(2, 400), torch.ones(400, dtype=torch.int16)):
+        with pytest.raises(InputError, match=r"samples: expected numbers of floating point \(N,\), got"):
+            LogMel(8000)(samples)

@@ -10,7 +10,8 @@ from unrolled.core import DataError
 from unrolled.tasks.tag.sentences import Sentence, read_sentences
 from unrolled.tasks.tag.vocabulary import Vocabulary
 from unrolled.tasks.tag.words import TokenEmbedding, Words, shape
-from unrolled.tasks.tag.writing import Writer, writing_to
+from unrolled.tasks.tag.writing import Writer
+from unrolled.tasks.writing import writing_to
 
 KNOWN = Vocabulary(["boston", "Rome", "a"], ["O", "B-x"], [], "iob2", "iob2", [0, 1, 0])
 

@@ -4,8 +4,8 @@ from .beam import beam_search
 from .ctc import CTCGreedyStream, CTCHypothesis, ctc_align, ctc_greedy
 from .ctc_beam import ctc_beam
 from .ctc_scorers import WordScorer
-from .hypothesis import Hypothesis, Step
-from .walk import drawing, greedy, likeliest, sample, walk
+from .hypothesis import Hypothesis, Step, whole_token
+from .walk import drawing, greedy, likeliest, probable, sample, walk
 
 __all__ = [
     "CTCGreedyStream",
@@ -20,6 +20,8 @@ __all__ = [
     "drawing",
     "greedy",
     "likeliest",
+    "probable",
     "sample",
     "walk",
+    "whole_token",
 ]

@@ -1,7 +1,7 @@
 """Beam search: the likeliest sequences of every row of a batch, all rows and beams in one batch."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import torch
@@ -23,7 +23,7 @@ def beam_search(
     n_best: int = 1,
     length_penalty: float = 0.0,
     no_repeat_ngram: int = 0,
-    forbidden: Sequence[int] = (),
+    forbidden: Iterable[int] = (),
 ) -> list[list[Hypothesis]]:
     """The likeliest sequences of each row that a beam of K finds, best first.
 
@@ -50,7 +50,7 @@ def beam_search(
         forbidden: tokens that never come, as padding.
 
     Returns:
-        Of each row up to ``n_best`` hypotheses.
+        Of each row up to ``n_best`` hypotheses; none where every sequence has a log-score of minus infinity.
 
     Raises:
         InputError, InputTypeError: an option is not as above.
@@ -69,6 +69,8 @@ def beam_search(
     beam_size, n_best = at_least_1(beam_size, "beam_size"), at_least_1(n_best, "n_best")
     if n_best > beam_size:
         raise InputError(f"n_best: expected at most beam_size = {beam_size}, got {n_best}.")
+    if not isinstance(length_penalty, int | float) or not math.isfinite(length_penalty):
+        raise InputError(f"length_penalty: expected a finite number, got {length_penalty!r}.")
     known = limits(begin, end=end, max_length=max_length, forbidden=forbidden, no_repeat_ngram=no_repeat_ngram)
     lengths = known.lengths.tolist()
     pools = [_Pool(most, n_best, length_penalty) for most in lengths]
@@ -85,6 +87,8 @@ def beam_search(
             looks = look if looks is None else torch.cat([looks, look], 1)
         allowed = known.allowed(scores, history).view(len(rows), beam_size, -1)
         totals, beams, following = _best(sums.unsqueeze(-1) + allowed, 2 * beam_size)
+        if totals[:, :1].isnan().any():  # it would count as the best
+            raise InputError("step: expected log-scores that are numbers, got NaN.")
         ends = following == end
         live = totals.masked_fill(ends, -torch.inf)
         first = torch.arange(len(rows), device=begin.device).unsqueeze(1) * beam_size

@@ -1,6 +1,7 @@
 """What decoding finds, and what it asks for."""
 
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -38,10 +39,20 @@ class Limits:
     end: int
     lengths: Tensor  # (B,): the most steps of each row
     forbidden: Tensor  # tokens that never come
+    named: tuple[tuple[str, int], ...]  # those and the end, with their options' names
     no_repeat_ngram: int
 
     def allowed(self, scores: Tensor, history: Tensor) -> Tensor:
-        """The log-scores (N, V), minus infinity where a token may not follow its row's history (N, t)."""
+        """The log-scores (N, V), minus infinity where a token may not follow its row's history (N, t).
+
+        Raises:
+            InputError: the log-scores are not of so many rows, or one of the tokens of the options is none of theirs.
+        """
+        if scores.dim() != 2 or len(scores) != len(history):
+            raise InputError(f"step: expected log-scores (N, V) with N = {len(history)}, got {tuple(scores.shape)}.")
+        for name, number in self.named:
+            if not 0 <= number < scores.shape[1]:
+                raise InputError(f"{name}: expected a token from 0 to {scores.shape[1] - 1}, got {number}.")
         if len(self.forbidden):
             scores = scores.index_fill(1, self.forbidden, -torch.inf)
         n = self.no_repeat_ngram
@@ -54,7 +65,7 @@ class Limits:
 
 
 def limits(
-    begin: Tensor, *, end: int, max_length: int | Tensor, forbidden: Sequence[int] = (), no_repeat_ngram: int = 0
+    begin: Tensor, *, end: int, max_length: int | Tensor, forbidden: Iterable[int] = (), no_repeat_ngram: int = 0
 ) -> Limits:
     """The options that all ways of decoding share, checked.
 
@@ -77,7 +88,23 @@ def limits(
         lengths = torch.full_like(begin, at_least_1(max_length, "max_length"))
     if not isinstance(no_repeat_ngram, int) or no_repeat_ngram < 0:
         raise InputError(f"no_repeat_ngram: expected a whole number of at least 0, got {no_repeat_ngram!r}.")
-    if end in forbidden:
+    end = whole_token(end, "end")
+    if not isinstance(forbidden, Iterable):
+        raise InputTypeError(f"forbidden: expected several tokens, got {forbidden!r}.")
+    never = [whole_token(each, "forbidden") for each in forbidden]
+    if end in never:
         raise InputError(f"forbidden: expected tokens other than the end, got {end} among them.")
-    never = torch.tensor(list(forbidden), dtype=torch.int64, device=begin.device)
-    return Limits(end, lengths, never, no_repeat_ngram)
+    named = ("end", end), *(("forbidden", each) for each in never)
+    return Limits(end, lengths, torch.tensor(never, dtype=torch.int64, device=begin.device), named, no_repeat_ngram)
+
+
+def whole_token(value: Any, name: str) -> int:
+    """A token as a whole number.
+
+    Raises:
+        InputTypeError: it is none.
+    """
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InputTypeError(f"{name}: expected a token, a whole number, got {value!r}.") from None

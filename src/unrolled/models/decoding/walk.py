@@ -1,6 +1,6 @@
 """One sequence a row, token by token: greedy search and sampling."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -81,7 +81,7 @@ def drawing(
     seed: int | None = None,
 ) -> Callable[[Tensor], Tensor]:
     """The function that draws a token of each row of log-scores (N, V); the options are those of :func:`sample`."""
-    if not temperature > 0:
+    if not 0 < temperature < float("inf"):
         raise InputError(f"temperature: expected a number above 0, got {temperature!r}. For no draws use greedy.")
     if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
         raise InputError(f"top_k: expected a whole number of at least 1, got {top_k!r}.")
@@ -90,18 +90,32 @@ def drawing(
     generator = None if seed is None else torch.Generator(device).manual_seed(seed)
 
     def draw(scores: Tensor) -> Tensor:
-        scores = scores / temperature
-        if top_k is not None and top_k < scores.shape[1]:
-            least = scores.topk(top_k, 1).values[:, -1:]
-            scores = scores.masked_fill(scores < least, -torch.inf)
-        if top_p is not None:
-            probabilities, order = scores.softmax(1).sort(1, descending=True)
-            before = probabilities.cumsum(1) - probabilities  # the likeliest always stays
-            dropped = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, order, before >= top_p)
-            scores = scores.masked_fill(dropped, -torch.inf)
-        return torch.multinomial(scores.softmax(1), 1, generator=generator).squeeze(1)
+        probabilities, tokens = probable(scores, temperature, top_k, top_p)
+        return tokens.gather(1, torch.multinomial(probabilities, 1, generator=generator)).squeeze(1)
 
     return draw
+
+
+def probable(scores: Tensor, temperature: float, top_k: int | None, top_p: float | None) -> tuple[Tensor, Tensor]:
+    """What is drawn from, likeliest first: probabilities (N, K), which need not sum to 1, and their tokens (N, K).
+
+    Args:
+        scores: log-scores or logits (N, V).
+        temperature: above 0; the options are those of :func:`sample`.
+        top_k: K; None: V.
+        top_p: None is 1.
+    """
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    numbers = torch.finfo(scores.dtype)
+    temperature = min(max(temperature, numbers.tiny), numbers.max)  # of another 0 or infinity would come, and then NaN
+    scores, tokens = scores.sort(dim=1, descending=True, stable=True)
+    scores, tokens = scores[:, :top_k], tokens[:, :top_k]
+    probabilities = ((scores - scores[:, :1]) / temperature).softmax(1)
+    if top_p is not None:
+        kept = probabilities.cumsum(1) - probabilities < top_p  # what the likelier ones hold
+        kept[:, 0] = True
+        probabilities = probabilities.masked_fill(~kept, 0)
+    return probabilities, tokens
 
 
 def likeliest(scores: Tensor) -> Tensor:
@@ -118,7 +132,7 @@ def walk(
     *,
     end: int,
     max_length: int | Tensor,
-    forbidden: Sequence[int] = (),
+    forbidden: Iterable[int] = (),
     no_repeat_ngram: int = 0,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
     """Token by token as they come: of each step the rows that are not over, their tokens, log-scores and attention.
@@ -134,12 +148,20 @@ def walk(
         max_length: the most steps of a row, that of the end among them; one number, or one for each row (B,).
         forbidden: tokens that never come, as padding.
         no_repeat_ngram: n: no run of n tokens comes twice in a row; 0: they may.
+
+    Raises:
+        InputError, InputTypeError: an option is not as above, or nothing may come in a row that is not over.
     """
     known = limits(begin, end=end, max_length=max_length, forbidden=forbidden, no_repeat_ngram=no_repeat_ngram)
     rows, tokens, history = torch.arange(len(begin), device=begin.device), begin, begin.new_empty(len(begin), 0)
     while len(rows):
         scores, state, *attention = step(tokens, state)
         allowed = known.allowed(scores, history)
+        if not (allowed.amax(1) > -torch.inf).all():
+            raise InputError(
+                "step: expected in every row a token that may come, with a log-score above minus infinity, "
+                f"got none at step {history.shape[1] + 1}; forbid less, or give the end a chance."
+            )
         tokens = choose(allowed)
         history = torch.cat([history, tokens.unsqueeze(1)], 1)
         yield rows, tokens, scores.gather(1, tokens.unsqueeze(1)).squeeze(1), attention[0] if attention else None

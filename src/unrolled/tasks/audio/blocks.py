@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...core import DataError, InputError
+from ...core import DataError, InputError, at_least_1
+from .headers import HIGHEST_RATE
 
 Samples = NDArray[np.float32]
 
@@ -38,8 +39,8 @@ def pcm_blocks(
         [[0.5], [-0.5]]
     """
     size = block_size(sample_rate, seconds)
-    if rate < 1 or channels < 1:
-        raise InputError(f"expected a rate and a number of channels of at least 1, got {rate} and {channels}.")
+    check_wanted_rate(rate, "rate")
+    at_least_1(channels, "channels")
     wanted = max(1, round(rate * seconds))
     yield from in_blocks(at_rate(_pcm(stream, wanted, channels, name), rate, sample_rate), size)
 
@@ -68,13 +69,19 @@ def block_size(sample_rate: int, seconds: float) -> int:
     """Samples of a block of so many seconds, at least one.
 
     Raises:
-        InputError: one of the two is not above 0.
+        InputError: one of the two is not above 0, or the rate is more than that of any recording.
+        InputTypeError: the rate is no whole number.
     """
-    if sample_rate < 1:
-        raise InputError(f"sample_rate: expected at least 1 sample a second, got {sample_rate}.")
+    check_wanted_rate(sample_rate, "sample_rate")
     if not 0 < seconds < float("inf"):
         raise InputError(f"seconds: expected a length above 0, got {seconds}.")
     return max(1, round(sample_rate * seconds))
+
+
+def check_wanted_rate(rate: int, name: str) -> None:
+    """That a rate can be asked for; far above it the resampler fails without a word."""
+    if at_least_1(rate, name) > HIGHEST_RATE:
+        raise InputError(f"{name}: expected 1 to {HIGHEST_RATE} samples a second, got {rate}.")
 
 
 def at_rate(blocks: Iterable[Samples], rate: int, sample_rate: int) -> Iterator[Samples]:

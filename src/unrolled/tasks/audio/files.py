@@ -17,8 +17,10 @@ from .headers import check_rate, is_cut_ogg, opened
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au"})
 _FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU")
+_NOT_MP3 = (b"RIFF", b"RF64", b"RIFX", b"fLaC", b"OggS", b"FORM", b".snd")  # how files of the others begin
 _FRAMES = 2**16  # decoded at a time
 _MP3_PADDING = 2304  # samples that a decoder may leave out at both ends together
+_LOUDEST = 2**32  # as integers of 32 bits are; the energy of one far above has no number in float32
 _UNKNOWN = 2**62  # frames of a file that does not say how many
 
 
@@ -51,7 +53,7 @@ def read_audio(path: str | Path, sample_rate: int, *, longest: float | None = No
 
     Raises:
         DataError: the file is missing, cut, malformed, silent, empty or too long, its header is false, or it holds
-            numbers that are not finite.
+            numbers that are not finite or absurdly large.
         InputError: ``sample_rate`` is not above 0.
     """
     return torch.cat(list(audio_blocks(path, sample_rate, 10.0, longest=longest, place=place)))
@@ -75,8 +77,16 @@ def audio_blocks(
     """
     size = block_size(sample_rate, seconds)
     path, name = Path(path), _name(path, place)
+    found = False
     with _opened(path, name) as file:
-        yield from in_blocks(at_rate(_decoded(file, path, name, longest), file.samplerate, sample_rate), size)
+        for block in in_blocks(at_rate(_decoded(file, path, name, longest), file.samplerate, sample_rate), size):
+            yield block
+            found = True
+        if not found:
+            raise DataError(
+                f"{name}: expected at least one sample at {sample_rate} a second, got {file.frames} samples at "
+                f"{file.samplerate}, which is less; leave this file out."
+            )
 
 
 def _name(path: str | Path, place: str | None) -> str:
@@ -98,6 +108,7 @@ def _opened(path: Path, name: str) -> Iterator[Any]:
             source = opened(path, file, name)
         with _silent_decoder(path):
             sound = soundfile.SoundFile(source)
+            sound.seekable = lambda: False  # else it seeks after each read, which a FLAC of unknown length cannot
     except (soundfile.LibsndfileError, OSError, RuntimeError, TypeError) as error:
         if is_cut_ogg(path):
             raise _cut(name) from error
@@ -117,9 +128,10 @@ def _opened(path: Path, name: str) -> Iterator[Any]:
 @contextmanager
 def _silent_decoder(path: Path) -> Iterator[None]:
     """The decoder of MP3 writes remarks on a file's header to the terminal, past Python; they go nowhere."""
-    if path.suffix.lower() != ".mp3":
-        yield
-        return
+    with path.open("rb") as file:
+        if file.read(4) in _NOT_MP3:
+            yield
+            return
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
@@ -138,10 +150,10 @@ def _decoded(file: Any, path: Path, name: str, longest: float | None) -> Iterato
     first = first_mean = np.zeros(0, dtype=np.float32)
     varied = mean_varied = False
     while len(samples := _read(file, path, name, count)):
-        if not np.isfinite(samples).all():
-            at, channel = map(int, np.argwhere(~np.isfinite(samples))[0])
+        if not (np.abs(samples) <= _LOUDEST).all():
+            at, channel = map(int, np.argwhere(~(np.abs(samples) <= _LOUDEST))[0])
             raise DataError(
-                f"{name}: expected finite samples, got {samples[at, channel]} at sample {count + at}; "
+                f"{name}: expected finite samples up to {_LOUDEST}, got {samples[at, channel]} at sample {count + at}; "
                 "export the recording again."
             )
         mono: Samples = samples.mean(axis=1)

@@ -1,6 +1,7 @@
 """Whether the header of a recording tells the truth about its length: libsndfile reads a false one silently."""
 
 import io
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class _Chunk:
         return self.begin + self.length + self.length % 2
 
 
-def opened(path: Path, file: BinaryIO, name: str) -> str | io.BytesIO:
+def opened(path: Path, file: BinaryIO, name: str) -> str | bytes | io.BytesIO:
     """What to give to libsndfile: the path, or the bytes of a WAV whose header lacks the size, with the size.
 
     Args:
@@ -50,14 +51,18 @@ def opened(path: Path, file: BinaryIO, name: str) -> str | io.BytesIO:
         for chunk in _chunks(file, 12, "big"):
             if chunk.name == b"SSND":
                 _check_whole(name, chunk.begin, chunk.length, size)
+                if not _only_chunks(file, chunk.end, size, "big"):
+                    raise _more(name, chunk.length, size - chunk.end, "export it again")
                 break
     elif first[:4] == b".snd":
         begin, length = struct.unpack(">II", first[4:12])
         if length < _STREAMED:
             _check_whole(name, begin, length, size)
+            if not _only_zeros(file, begin + length):
+                raise _more(name, length, size - begin - length, "export it again")
     elif path.suffix.lower() == ".mp3" and not _may_be_mp3(first + file.read(4096)):
         raise DataError(f"{name}: expected a recording, got a file without a frame of MP3; leave this file out.")
-    return str(path)
+    return _named(path)
 
 
 def check_rate(rate: int, name: str) -> None:
@@ -86,7 +91,7 @@ def is_cut_ogg(path: Path) -> bool:
     return len(page) < 23 + page[22] + sum(lengths)
 
 
-def _wav(path: Path, file: BinaryIO, name: str, size: int, order: Order) -> str | io.BytesIO:
+def _wav(path: Path, file: BinaryIO, name: str, size: int, order: Order) -> str | bytes | io.BytesIO:
     length_64 = 0
     for chunk in _chunks(file, 12, order):
         file.seek(chunk.begin)
@@ -102,19 +107,28 @@ def _wav(path: Path, file: BinaryIO, name: str, size: int, order: Order) -> str 
                 if not _only_chunks(file, chunk.end, size, order):
                     return _with_size(path, chunk, name, size, order)
             break
-    return str(path)
+    return _named(path)
 
 
 def _with_size(path: Path, data: _Chunk, name: str, size: int, order: Order) -> io.BytesIO:
     """Of a WAV with bytes after its samples that are no chunk: no length means all of them, another one is false."""
     if data.length:
-        raise DataError(
-            f"{name}: expected as many samples as the header tells of, {data.length} bytes, got {size - data.end} "
-            f"bytes more; mend it, for example: ffmpeg -ignore_length 1 -i {path.name} mended.wav."
-        )
+        mend = f"mend it, for example: ffmpeg -ignore_length 1 -i {path.name} mended.wav"
+        raise _more(name, data.length, size - data.end, mend)
     content = bytearray(path.read_bytes())
     content[data.begin - 4 : data.begin] = min(size - data.begin, 0xFFFF_FFFF).to_bytes(4, order)
     return io.BytesIO(content)
+
+
+def _named(path: Path) -> str | bytes:
+    """The path as libsndfile takes it: whole, since ``-`` alone is its standard input, and of any bytes."""
+    return str(path.absolute()) if os.name == "nt" else os.fsencode(path.absolute())
+
+
+def _more(name: str, told: int, more: int, remedy: str) -> DataError:
+    return DataError(
+        f"{name}: expected as many samples as the header tells of, {told} bytes, got {more} bytes more; {remedy}."
+    )
 
 
 def _check_whole(name: str, begin: int, length: int, size: int) -> None:
@@ -141,10 +155,14 @@ def _only_chunks(file: BinaryIO, at: int, size: int, order: Order) -> bool:
     """Whether nothing but chunks, or zeros that fill up the file, stands after the samples."""
     for chunk in _chunks(file, at, order):
         if not (chunk.name.isascii() and chunk.name.decode().isprintable() and chunk.begin + chunk.length <= size):
-            file.seek(at)
-            return not file.read().strip(b"\0")
+            return _only_zeros(file, at)
         at = chunk.end
     return True
+
+
+def _only_zeros(file: BinaryIO, at: int) -> bool:
+    file.seek(at)
+    return not file.read().strip(b"\0")
 
 
 def _may_be_mp3(first: bytes) -> bool:

@@ -7,8 +7,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ...core import InputError
+from ...core import InputError, at_least_1
 
+_LOWEST = 20.0  # Hz, where the bands begin
 _FLOOR = torch.finfo(torch.float32).eps  # of an energy before its logarithm
 
 
@@ -30,7 +31,8 @@ class LogMel:
         samples (N,), features (T, F).
 
     Raises:
-        InputError: the bands are so many that one of them holds no frequency.
+        InputError: the bands are so many that one of them holds no frequency, a window has less than two samples, or a
+            number is not above 0.
 
     Reference:
         Povey et al. 2011, The Kaldi speech recognition toolkit.
@@ -45,6 +47,17 @@ class LogMel:
     bins: int = 40
     window: float = 25.0
     hop: float = 10.0
+
+    def __post_init__(self) -> None:
+        at_least_1(self.bins, "bins")
+        for name, value in (("sample_rate", self.sample_rate), ("window", self.window), ("hop", self.hop)):
+            if not 0 < value < math.inf:
+                raise InputError(f"{name}: expected a number above 0, got {value!r}.")
+        if self.window_samples < 2 or self.sample_rate <= 2 * _LOWEST:
+            raise InputError(
+                f"window, sample_rate: expected windows of 2 samples at least and a rate above {2 * _LOWEST:g} Hz, "
+                f"got {self.window:g} ms at {self.sample_rate} Hz."
+            )
 
     @property
     def window_samples(self) -> int:
@@ -65,7 +78,7 @@ class LogMel:
     def _weights(self) -> Tensor:
         """Of each frequency of the spectrum in each band (F, frequencies)."""
         size = 2 ** math.ceil(math.log2(self.window_samples))
-        low, high = _mel(torch.tensor([20.0, self.sample_rate / 2], dtype=torch.float64))
+        low, high = _mel(torch.tensor([_LOWEST, self.sample_rate / 2], dtype=torch.float64))
         edges = torch.linspace(float(low), float(high), self.bins + 2, dtype=torch.float64)[:, None]
         at = _mel(torch.arange(size // 2 + 1, dtype=torch.float64) * self.sample_rate / size)
         left, centre, right = edges[:-2], edges[1:-1], edges[2:]
@@ -91,6 +104,10 @@ class LogMel:
 
     def __call__(self, samples: Tensor) -> Tensor:
         """Features (T, F) of samples (N,); T is 0 where they are shorter than one frame."""
+        if samples.dim() != 1 or not samples.is_floating_point():
+            raise InputError(
+                f"samples: expected numbers of floating point (N,), got {tuple(samples.shape)} of {samples.dtype}."
+            )
         if len(samples) < self.window_samples:
             return samples.new_zeros(0, self.bins)
         frames = samples.unfold(0, self.window_samples, self.hop_samples)

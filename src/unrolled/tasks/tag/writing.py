@@ -1,17 +1,11 @@
 """Tagged sentences as people and programs read them: in colours, word/TAG, CoNLL columns, or JSONL."""
 
-import io
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Literal, TextIO
 
 from rich.console import Console
 from rich.text import Text
 
-from ...core import DataError
-from ...training.checkpoint import whole_file
 from ...training.progress import printable
 from .sentences import Sentence
 from .spans import OUTSIDE, spans
@@ -105,21 +99,3 @@ def as_json(sentence: Sentence) -> str:
 def _flat(token: str) -> str:
     """A token of JSONL may hold white space that would end a column or a row."""
     return " ".join(token.split())
-
-
-@contextmanager
-def writing_to(path: Path) -> Iterator[TextIO]:
-    """A file that appears when all is written, and not at all if something goes wrong before.
-
-    Raises:
-        DataError: the folder cannot be written.
-    """
-    with ExitStack() as stack:
-        try:
-            file = stack.enter_context(whole_file(path))
-        except OSError as error:
-            raise DataError(f"{path}: cannot write here ({error.strerror}); choose another --output.") from error
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
-        yield text
-        text.flush()
-        text.detach()

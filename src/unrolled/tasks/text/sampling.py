@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ...models import LanguageModel
+from ...models.decoding import probable
 from .tokenizers import Tokenizer
 
 RECENT = 64  # tokens that the repetition penalty looks back on
@@ -88,13 +89,8 @@ def draw(
         logits[seen] = torch.where(found > 0, found / repetition_penalty, found * repetition_penalty)
     if temperature == 0:
         return int(logits.argmax())
-    logits, tokens = torch.sort((logits - logits.max()) / temperature, descending=True, stable=True)
-    if top_k:
-        logits = logits[:top_k]
-    probabilities = torch.softmax(logits, 0)
-    before = probabilities.cumsum(0) - probabilities  # what the likelier tokens hold
-    probabilities = torch.where(before < top_p, probabilities, torch.zeros_like(probabilities))
-    return int(tokens[torch.multinomial(probabilities, 1, generator=generator)])
+    probabilities, tokens = probable(logits[None], temperature, top_k or None, top_p)
+    return int(tokens[0, torch.multinomial(probabilities[0], 1, generator=generator)])
 
 
 def _first_tokens(tokenizer: Tokenizer, prompt: str) -> Tensor:
