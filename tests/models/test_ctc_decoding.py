@@ -126,24 +126,25 @@ def test_with_a_bonus_alone():
         check(found, {symbols: score + 1.5 * len(symbols) for symbols, score in sums(row).items()}, 7)
 
 
-def word_score(symbols, model, weight, bonus, lexicon):
+def word_score(symbols, model, weight, bonus, unknown):
     """Of a text its words' scores, minus infinity of what is none."""
     text = "".join(LETTERS[symbol] for symbol in symbols)
     words = text.split()
-    if text.startswith(" ") or "  " in text or (lexicon and set(words) - set(model.vocabulary)):
+    if text.startswith(" ") or "  " in text:
         return -math.inf
     each = sum(model.score(words[:k], word) for k, word in enumerate([*words, None]))
-    return weight * each + bonus * len(words)
+    new = sum(word not in model.vocabulary for word in words)
+    return weight * each + bonus * len(words) + (unknown * new if new else 0)
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
-@pytest.mark.parametrize("lexicon", [False, True])
-def test_with_an_ngram_model_of_words(order, lexicon):
+@pytest.mark.parametrize(("options", "unknown"), [({}, -10), ({"unknown": -1.5}, -1.5), ({"lexicon": True}, -math.inf)])
+def test_with_an_ngram_model_of_words(order, options, unknown):
     model = words_ngram(order)
     y = drawn(6, 2, seed=order)
-    scorer = WordScorer(model, LETTERS, weight=0.9, bonus=0.4, lexicon=lexicon)
+    scorer = WordScorer(model, LETTERS, weight=0.9, bonus=0.4, **options)
     for found, row in zip(ctc_beam(y, beam_size=5000, n_best=9, least=0, words=scorer), y.unbind(1), strict=True):
-        expected = {s: score + word_score(s, model, 0.9, 0.4, lexicon) for s, score in sums(row).items()}
+        expected = {s: score + word_score(s, model, 0.9, 0.4, unknown) for s, score in sums(row).items()}
         check(found, {s: score for s, score in expected.items() if score > -math.inf}, 9)
 
 
@@ -154,7 +155,7 @@ def test_with_both_models():
     for found, row in zip(both, rows(y), strict=True):
         expected = {
             s: score
-            + word_score(s, words, 0.5, 0, lexicon=False)
+            + word_score(s, words, 0.5, 0, -10)
             + 0.3 * sum(symbols.score(s[:k], symbol) for k, symbol in enumerate([*s, None]))
             for s, score in sums(row).items()
         }
@@ -171,6 +172,17 @@ def test_only_words_of_the_lexicon_are_found_whatever_is_heard():
         text = "".join(letters[symbol] for symbol in best.tokens)
         assert best.score > -math.inf
         assert set(text.split()) <= {"one", "two", "ten"}
+
+
+def test_a_known_word_is_found_in_noise_and_a_new_one_where_it_is_clear():
+    letters = ["", " ", *"abcdefghijklmnopqrstuvwxyz"]
+    scorer = WordScorer(NGram.count([["call", "me"], ["tell", "me", "a", "tale"]], 2), letters, weight=0.5)
+    for noise, said in ((2.5, "tell me a tale"), (0.3, "call him a tale")):
+        path = [symbol for letter in said for symbol in (0, letters.index(letter), letters.index(letter))]
+        y = torch.randn(len(path), 1, len(letters), generator=torch.Generator().manual_seed(2)) * noise
+        y[torch.arange(len(path)), 0, path] += 7
+        [[best]] = ctc_beam(y.log_softmax(-1), beam_size=32, words=scorer)
+        assert "".join(letters[symbol] for symbol in best.tokens) == said
 
 
 def test_where_no_word_is_complete_the_likeliest_is_given_with_no_score():
@@ -268,27 +280,3 @@ def test_decoding_of_nothing():
         assert [(best.tokens, best.frames, best.score) for best in found] == [([], [], 0.0)] * 2
     assert ctc_greedy(torch.zeros(3, 0, 2)) == ctc_beam(torch.zeros(3, 0, 2)) == []
     assert ctc_align(torch.zeros(3, 0, 2), []) == []
-
-
-def test_wrong_arguments_are_told():
-    y = drawn()
-    with pytest.raises(InputError, match=r"log_probabilities: expected \(T, B, V\), got \(5, 4\)"):
-        ctc_greedy(y[:, 0])
-    with pytest.raises(InputError, match="lengths: expected values from 0 to T = 5"):
-        ctc_beam(y, [6, 0, 0, 0])
-    with pytest.raises(InputError, match="n_best: expected at most beam_size = 2, got 3"):
-        ctc_beam(y, beam_size=2, n_best=3)
-    with pytest.raises(InputError, match=r"least: expected a probability below 1, got 1\.0"):
-        ctc_beam(y, least=1.0)
-    with pytest.raises(InputError, match="ngram: expected an n-gram model of numbers of symbols, got one of strings"):
-        ctc_beam(y, ngram=words_ngram())
-    with pytest.raises(InputError, match="ngram: expected an n-gram model of words, got one of numbers"):
-        WordScorer(numbers_ngram(), LETTERS)
-    with pytest.raises(InputError, match=r"separator: expected one of the symbols, got '\|'"):
-        WordScorer(words_ngram(), LETTERS, separator="|")
-    with pytest.raises(InputError, match="words: expected a scorer of V = 4 symbols, got one of 5"):
-        ctc_beam(y, words=WordScorer(words_ngram(), [*LETTERS, "c"]))
-    with pytest.raises(InputError, match=r"targets, row 1: expected at most as many symbols as 3 frames .* need 4"):
-        ctc_align(y, [[1], [1, 1, 2], [], []], LENGTHS)
-    with pytest.raises(InputError, match=r"targets, row 0: expected symbols from 1 to 3 .* got 4 at place 1"):
-        ctc_align(y, [[1, 4], [], [], []])

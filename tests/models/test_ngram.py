@@ -5,6 +5,7 @@ import math
 import random
 
 import pytest
+import torch
 
 from unrolled.core import DataError, InputError, InputTypeError
 from unrolled.models import NGram
@@ -118,6 +119,7 @@ DAMAGED = {
     "vocabulary, mixed": (TEXT.replace('["a", "b", "c"]', '["a", "b", 3]'), "line 3: expected a list in JSON"),
     "vocabulary, nested": (TEXT.replace('["a", "b", "c"]', '["a", "b", ["c"]]'), "line 3: expected a list in JSON"),
     "vocabulary, no JSON": (TEXT.replace('["a", "b", "c"]', '["a", "b", "c"'), "line 3: expected a list in JSON"),
+    "vocabulary, deep": (TEXT.replace('["a", "b", "c"]', "[" * 100_000), "line 3: expected a list in JSON"),
     "vocabulary, short": (TEXT.replace('["a", "b", "c"]', '["a", "b"]'), "expected a count and the numbers"),
     "no number": (TEXT.replace("3 0 3", "3 0 x"), "line 4: expected a count and the numbers of an n-gram"),
     "a count of 0": (TEXT.replace("3 0 3", "0 0 3"), "line 4: expected a count"),
@@ -139,9 +141,28 @@ def test_damage_is_told(damage):
 
 
 def test_wrong_arguments_are_told():
+    model, _ = drawn(2)
     with pytest.raises(InputError, match="order: expected at least 1, got 0"):
         counted(0)
-    with pytest.raises(InputTypeError, match="all strings or all whole numbers, got int, str"):
+    with pytest.raises(InputTypeError, match="all str or all int, got int, str"):
         NGram.count([["a", 1]])
-    with pytest.raises(InputTypeError, match="all strings or all whole numbers, got float"):
+    with pytest.raises(InputTypeError, match="all str or all int, got float"):
         NGram.count([[0.5]])
+    with pytest.raises(InputTypeError, match="all str or all int, got list"):
+        NGram.count([[["a"]]])
+    with pytest.raises(InputTypeError, match="sequences: expected sequences of tokens, got int"):
+        NGram.count([1, 2])
+    for wrong in (lambda token: model.score([token], 1), lambda token: model.score([], token)):
+        with pytest.raises(InputTypeError, match="token: expected a string or a whole number, got Tensor"):
+            wrong(torch.tensor(1))
+
+
+def test_an_order_longer_than_any_sequence_takes_no_more_memory():
+    longest, longer = NGram.count(["ab"], 4), NGram.count(["ab"], 10**15)
+    assert longer.score("a", "b") == longest.score("a", "b")
+    assert NGram.from_text(longer.to_text()) == longer
+
+
+def test_a_token_that_no_file_can_hold_is_escaped():
+    model = NGram.count([["\udc80", "ä"]], 2)
+    assert NGram.from_text(model.to_text().encode("utf-8").decode("utf-8")) == model

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core import InputError, Tree, at_least_1
+from ..core import InputError, InputTypeError, Tree, at_least_1
 from ..layers import Stack
 from ..layers.linear import Linear
 from .ctc_loss import ctc_loss
@@ -109,6 +109,7 @@ class CTC(nn.Module):
         Raises:
             InputError, InputTypeError: an argument is not as above.
         """
+        _check_tensor(features)
         if features.dim() != 3 or features.shape[-1] != self.input_size:
             raise InputError(f"features: expected (T, B, F) with F = {self.input_size}, got {tuple(features.shape)}.")
         steps, batch_size = features.shape[:2]
@@ -117,9 +118,9 @@ class CTC(nn.Module):
         made, _ = self._run(join_frames(read, self.subsampling), state, self.output_lengths(counts))
         return made, self.output_lengths(counts)
 
-    def output_lengths(self, lengths: Tensor) -> Tensor:
-        """How many log-probabilities so many frames give: ceil(length / subsampling)."""
-        return joined_lengths(lengths, self.subsampling)
+    def output_lengths(self, lengths: Any) -> Tensor:
+        """How many log-probabilities so many frames (B,) give: ceil(length / subsampling)."""
+        return joined_lengths(torch.as_tensor(lengths), self.subsampling)
 
     def loss(self, features: Tensor, lengths: Any, targets: Tensor, target_lengths: Any) -> Tensor:
         """The mean nats of a symbol: -log p(targets | features) summed over the rows, by the symbols of all rows.
@@ -159,6 +160,7 @@ class CTC(nn.Module):
 
         Frames that are not enough to be joined wait in the state. Call ``eval()`` first.
         """
+        _check_tensor(features)
         expected = state.waiting.shape[1:]
         if features.dim() != 3 or features.shape[1:] != expected:
             raise InputError(
@@ -185,3 +187,8 @@ class CTC(nn.Module):
     def extra_repr(self) -> str:
         """The options that the layers do not show."""
         return f"subsampling={self.subsampling}"
+
+
+def _check_tensor(features: Any) -> None:
+    if not isinstance(features, Tensor):
+        raise InputTypeError(f"features: expected a tensor, got {type(features).__name__}.")

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,7 @@ Gram: TypeAlias = tuple[int, ...]
 
 BEGIN, END, UNKNOWN, FIRST = 0, 1, 2, 3  # numbers that no token has, and the first that one has
 FORMAT = "unrolled n-gram 1"
+NUMBERS_KEPT = 2**21  # that were computed, of each kind
 
 
 class NGram:
@@ -56,9 +57,10 @@ class NGram:
         self.numbers = {token: number for number, token in enumerate(self.vocabulary, FIRST)}
         self._after = _continuations(self.counts)
         self._totals = {context: sum(after.values()) for context, after in self._after.items()}
-        self._discounts = _discounts(self._after, self.order)
+        self._discounts = _discounts(self._after)
         self._known: dict[tuple[Gram, int], float] = {}
         self._rows: dict[Gram, np.ndarray] = {}
+        self._most_rows = NUMBERS_KEPT // (len(self.vocabulary) + 2)
 
     @classmethod
     def count(
@@ -77,15 +79,15 @@ class NGram:
         """
         order = at_least_1(order, "order")
         numbers: dict[Token, int] = {}
-        for token in vocabulary:
+        for token in _tokens(vocabulary):
             numbers.setdefault(token, FIRST + len(numbers))
         counts: dict[Gram, int] = {}
         for sequence in sequences:
-            history = [BEGIN, *(numbers.setdefault(token, FIRST + len(numbers)) for token in sequence), END]
+            history = [BEGIN, *(numbers.setdefault(token, FIRST + len(numbers)) for token in _tokens(sequence)), END]
             for place in range(1, len(history)):
                 gram = tuple(history[max(0, place - order + 1) : place + 1])
                 counts[gram] = counts.get(gram, 0) + 1
-        _check_tokens(numbers)
+        _tokens(numbers)  # all of the same kind
         return cls(order, list(numbers), counts)
 
     def score(self, context: Sequence[Token], token: Token | None) -> float:
@@ -115,6 +117,8 @@ class NGram:
 
     def number(self, token: Token) -> int:
         """What stands for a token in a state; one number for all that were never seen."""
+        if not isinstance(token, str | int | np.integer):
+            raise InputTypeError(f"token: expected a string or a whole number, got {type(token).__name__}.")
         return self.numbers.get(token, UNKNOWN)
 
     @property
@@ -137,6 +141,7 @@ class NGram:
         """The logarithm of p(number | state)."""
         key = state, number
         if key not in self._known:
+            make_room(self._known, NUMBERS_KEPT)
             self._known[key] = math.log(self._probability(state, number))
         return self._known[key]
 
@@ -146,6 +151,7 @@ class NGram:
         That of number n is at n - 1.
         """
         if state not in self._rows:
+            make_room(self._rows, self._most_rows)
             self._rows[state] = np.log(self._probabilities(state))
         return self._rows[state]
 
@@ -179,7 +185,11 @@ class NGram:
 
     def to_text(self) -> str:
         """All of it as lines of text, for a file: numbers of the vocabulary, which is a line of JSON."""
-        lines = [FORMAT, f"order {self.order}", json.dumps(self.vocabulary, ensure_ascii=False)]
+        tokens = json.dumps(self.vocabulary, ensure_ascii=False)
+        tokens = tokens.encode("utf-8", "backslashreplace").decode(
+            "utf-8"
+        )  # halves of surrogate pairs: as JSON has them
+        lines = [FORMAT, f"order {self.order}", tokens]
         lines += [" ".join(map(str, (count, *gram))) for gram, count in self.counts.items()]
         return "\n".join([*lines, f"end {len(self.counts)}", ""])
 
@@ -223,26 +233,37 @@ def _continuations(counts: Mapping[Gram, int]) -> dict[Gram, dict[int, int]]:
     return after
 
 
-def _discounts(after: Mapping[Gram, Mapping[int, int]], order: int) -> list[float]:
+def make_room(kept: dict[Any, Any], most: int) -> None:
+    """Forget what was computed, if it is so much: a program that decodes for days must not grow."""
+    if len(kept) >= most:
+        kept.clear()
+
+
+def _discounts(after: Mapping[Gram, Mapping[int, int]]) -> list[float]:
     """D by the length of the context; a half where it cannot be told."""
-    once, twice = [0] * order, [0] * order
+    lengths = 1 + max(map(len, after), default=0)
+    once, twice = [0] * lengths, [0] * lengths
     for context, counts in after.items():
         once[len(context)] += sum(count == 1 for count in counts.values())
         twice[len(context)] += sum(count == 2 for count in counts.values())
     return [a / (a + 2 * b) if a and b else 0.5 for a, b in zip(once, twice, strict=True)]
 
 
-def _check_tokens(tokens: Iterable[Token]) -> None:
+def _tokens(sequence: Iterable[Token]) -> list[Token]:
+    if not isinstance(sequence, Iterable):
+        raise InputTypeError(f"sequences: expected sequences of tokens, got {type(sequence).__name__}.")
+    tokens = list(sequence)
     kinds = {type(token) for token in tokens}
     if kinds not in (set(), {str}, {int}):
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise InputTypeError(f"sequences: expected tokens that are all strings or all whole numbers, got {names}.")
+        raise InputTypeError(f"sequences: expected tokens that are all str or all int, got {names}.")
+    return tokens
 
 
 def _vocabulary(line: str) -> list[Token]:
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of brackets in brackets
         found = None
     kinds = {type(token) for token in found} if isinstance(found, list) else {object}
     right = kinds in (set(), {str}, {int}) and len(set(found)) == len(found)

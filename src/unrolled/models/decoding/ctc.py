@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import InputError, valid_steps
-from ..ctc_loss import BLANK, checked_targets
+from ...core import InputError, InputTypeError
+from ..ctc_loss import BLANK, checked_targets, valid_counts
 
 _LEAST = -1e30  # in place of minus infinity: a path through it is worse than any other, and still a path
 
@@ -87,7 +87,7 @@ def ctc_align(
     lengths: Any = None,
     target_lengths: Any = None,
 ) -> list[CTCHypothesis]:
-    """The times of given symbols: the likeliest of all paths that say them.
+    """The times of given symbols (forced alignment): the likeliest of all paths that say them, by Viterbi's algorithm.
 
     Args:
         log_probabilities: (T, B, V), the blank is number 0.
@@ -109,10 +109,9 @@ def ctc_align(
     """
     rows = rows_of(log_probabilities, lengths)
     if not isinstance(targets, Tensor):
-        target_lengths = [len(row) for row in targets]
-        longest = max(target_lengths, default=0)
-        targets = torch.tensor([[*row, *[BLANK] * (longest - len(row))] for row in targets], dtype=torch.int64)
-        targets = targets.view(len(target_lengths), longest)
+        if target_lengths is not None:
+            raise InputError("target_lengths: expected None where targets are a list, whose rows have their lengths.")
+        targets, target_lengths = _padded(targets)
     steps = torch.tensor([len(row) for row in rows], dtype=torch.int64)
     targets, counts = checked_targets(targets, target_lengths, steps, log_probabilities.shape[-1])
     each = zip(rows, targets.tolist(), counts.tolist(), strict=True)
@@ -151,15 +150,30 @@ def rows_of(log_probabilities: Tensor, lengths: Any) -> list[np.ndarray]:
     """The valid steps (T, V) of each row, in float64, none of them minus infinity.
 
     Raises:
-        InputError: the log-probabilities are not (T, B, V), or there are more or fewer lengths, or longer ones.
+        InputError, InputTypeError: the log-probabilities are not (T, B, V), or there are more or fewer lengths, or
+            longer ones; or one is NaN.
     """
-    if log_probabilities.dim() != 3:
-        raise InputError(f"log_probabilities: expected (T, B, V), got {tuple(log_probabilities.shape)}.")
-    steps, batch_size, _ = log_probabilities.shape
-    valid = valid_steps(steps, batch_size, lengths=lengths, device=log_probabilities.device)
-    counts = [steps] * batch_size if valid is None else valid.sum(0).tolist()
+    counts = valid_counts(log_probabilities, lengths).tolist()
     given = log_probabilities.detach().to("cpu", torch.float64).clamp(min=_LEAST).numpy()
-    return [given[:count, row] for row, count in enumerate(counts)]
+    rows = [given[:count, row] for row, count in enumerate(counts)]
+    for row, steps in enumerate(rows):
+        for step in np.isnan(steps).any(1).nonzero()[0][:1]:
+            raise InputError(
+                f"log_probabilities, row {row}: expected numbers, got NaN at step {step}. "
+                "Look for NaN in the features, and in the model's weights."
+            )
+    return rows
+
+
+def _padded(targets: Sequence[Sequence[int]]) -> tuple[Tensor, list[int]]:
+    """The symbols (B, U) of rows of any lengths, and how many each has."""
+    try:
+        counts = [len(row) for row in targets]
+        longest = max(counts, default=0)
+        padded = torch.tensor([[*row, *[BLANK] * (longest - len(row))] for row in targets])
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputTypeError(f"targets: expected a tensor (B, U), or a list of lists of symbols: {error}.") from None
+    return (padded if padded.numel() else padded.long()).view(len(counts), longest), counts
 
 
 def _of_path(row: np.ndarray, path: np.ndarray) -> CTCHypothesis:

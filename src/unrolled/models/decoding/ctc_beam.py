@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ...core import InputError, at_least_1
+from ...core import InputError, InputTypeError, at_least_1
 from ..ctc_loss import BLANK
 from ..ngram import NGram
 from .ctc import CTCHypothesis, align, rows_of
@@ -34,7 +34,7 @@ def ctc_beam(
         log_probabilities: (T, B, V), the blank is number 0.
         lengths: valid steps of each row (B,); by default all.
         beam_size: prefixes that are kept.
-        n_best: sequences of each row, at most ``beam_size``.
+        n_best: sequences of each row, at most ``beam_size``; fewer come where no more have a path in the beam.
         ngram: a model of sequences of symbols' numbers; adds ``ngram_weight`` * log p, the end included.
         ngram_weight: as above.
         token_bonus: added for each symbol, against the short answers that an n-gram model prefers.
@@ -46,7 +46,7 @@ def ctc_beam(
         no sequence of the beam, those that are left have the score minus infinity.
 
     Raises:
-        InputError: an argument is not as above.
+        InputError, InputTypeError: an argument is not as above.
 
     Reference:
         Graves and Jaitly 2014, proceedings.mlr.press/v32/graves14; with a language model: Hannun et al. 2014,
@@ -64,7 +64,10 @@ def ctc_beam(
         raise InputError(f"n_best: expected at most beam_size = {beam_size}, got {n_best}.")
     if not 0 <= least < 1:
         raise InputError(f"least: expected a probability below 1, got {least!r}.")
+    read = rows_of(log_probabilities, lengths)
     symbols = log_probabilities.shape[-1]
+    if not isinstance(words, WordScorer | None):
+        raise InputTypeError(f"words: expected a WordScorer, got {type(words).__name__}.")
     if words is not None and len(words.symbols) != symbols:
         raise InputError(f"words: expected a scorer of V = {symbols} symbols, got one of {len(words.symbols)}.")
     scorers: list[Scorer] = [] if words is None else [words]
@@ -73,7 +76,7 @@ def ctc_beam(
     with np.errstate(divide="ignore"):
         floor = float(np.log(least))
     found = []
-    for row in rows_of(log_probabilities, lengths):
+    for row in read:
         best = _search(row, beam_size, floor, scorers)[:n_best]
         found.append([CTCHypothesis(tokens, align(row, tokens).frames, score) for tokens, score in best])
     return found

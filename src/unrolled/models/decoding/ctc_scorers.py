@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ...core import InputError
-from ..ngram import END, UNKNOWN, NGram
+from ...core import InputError, InputTypeError
+from ..ngram import END, NUMBERS_KEPT, UNKNOWN, NGram, make_room
 
 
 class Scorer(Protocol):
@@ -35,10 +35,12 @@ class TokenScorer:
         bonus: likewise.
 
     Raises:
-        InputError: the n-gram model is one of strings.
+        InputError, InputTypeError: it is no n-gram model, or one of strings.
     """
 
     def __init__(self, ngram: NGram | None, symbols: int, *, weight: float = 1.0, bonus: float = 0.0):
+        if not isinstance(ngram, NGram | None):
+            raise InputTypeError(f"ngram: expected an NGram, got {type(ngram).__name__}.")
         if ngram is not None and any(isinstance(token, str) for token in ngram.vocabulary):
             raise InputError("ngram: expected an n-gram model of numbers of symbols, got one of strings.")
         self.ngram = NGram(1, (), {}) if ngram is None else ngram
@@ -67,6 +69,8 @@ class TokenScorer:
 class WordScorer:
     """weight * log p(word | words before it) + bonus for each word, weight * log p(end | all) at the end.
 
+    For a word that was never counted p is that of all such words together, and ``unknown`` is added.
+
     A word is scored when its separator comes, or the end. So that a search does not find out too late, its letters
     are given ahead what the likeliest word that begins with them would get by itself, which is taken back when the
     word is known: the sum is as above. Two separators in a row, and one at the beginning, are no text.
@@ -77,7 +81,8 @@ class WordScorer:
         weight: as above.
         bonus: likewise.
         separator: the symbol between words.
-        lexicon: allow only words of the n-gram model's vocabulary.
+        unknown: as above. It should be far below 0: there are so many such words that one fits whatever is heard.
+        lexicon: allow only words of the n-gram model's vocabulary, as if ``unknown`` were minus infinity.
 
     Raises:
         InputError: the separator is no symbol, or the n-gram model is not one of strings.
@@ -100,6 +105,7 @@ class WordScorer:
         weight: float = 1.0,
         bonus: float = 0.0,
         separator: str = " ",
+        unknown: float = -10.0,
         lexicon: bool = False,
     ):
         if separator not in symbols[1:]:
@@ -108,7 +114,8 @@ class WordScorer:
             raise InputError("ngram: expected an n-gram model of words, got one of numbers.")
         self.ngram, self.symbols = ngram, list(symbols)
         self.weight, self.bonus = weight, bonus
-        self.separator, self.lexicon = self.symbols.index(separator, 1), lexicon
+        self.separator = self.symbols.index(separator, 1)
+        self.unknown = -np.inf if lexicon else unknown
         self._ahead = self._likeliest()
         self._rows: dict[tuple[tuple[int, ...], str], np.ndarray] = {}
 
@@ -119,6 +126,7 @@ class WordScorer:
     def row(self, state: tuple[tuple[int, ...], str]) -> np.ndarray:
         """As :class:`Scorer`."""
         if state not in self._rows:
+            make_room(self._rows, NUMBERS_KEPT // len(self.symbols))
             _, letters = state
             row = np.array([self._given_ahead(letters + symbol) for symbol in self.symbols])
             row -= self._given_ahead(letters)
@@ -144,12 +152,13 @@ class WordScorer:
         """What a complete word adds to what its letters were given ahead."""
         words, letters = state
         number = self.ngram.number(letters)
-        if self.lexicon and number == UNKNOWN:
-            return -np.inf
-        return self.weight * self.ngram.log_probability(words, number) + self.bonus - self._given_ahead(letters)
+        unknown = self.unknown if number == UNKNOWN else 0.0
+        return (
+            self.weight * self.ngram.log_probability(words, number) + unknown + self.bonus - self._given_ahead(letters)
+        )
 
     def _given_ahead(self, letters: str) -> float:
-        unknown = -np.inf if self.lexicon else self.weight * self.ngram.log_probability((), UNKNOWN)
+        unknown = self.weight * self.ngram.log_probability((), UNKNOWN) + self.unknown
         return self._ahead.get(letters, unknown)
 
     def _likeliest(self) -> dict[str, float]:
