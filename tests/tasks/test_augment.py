@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unrolled.core import InputError
-from unrolled.tasks.augment import mask_bands, mask_time, stretch
+from unrolled.tasks.augment import mask_bands, mask_time, stretch, warp_bands
 
 
 def seeded(seed=0):
@@ -34,7 +34,7 @@ def test_each_row_loses_one_run_of_bands_at_all_steps():
     assert len({tuple(row.tolist()) for row in gone[0]}) > 20
 
 
-@pytest.mark.parametrize("change", [mask_time, mask_bands, lambda *a, **k: stretch(*a, **k)[0]])
+@pytest.mark.parametrize("change", [mask_time, mask_bands, warp_bands, lambda *a, **k: stretch(*a, **k)[0]])
 def test_one_sequence_is_a_batch_of_one_and_the_generator_decides(change):
     x = torch.randn(31, 5, generator=seeded(1))
     found = change(x, 0.6, generator=seeded(4))
@@ -44,7 +44,7 @@ def test_one_sequence_is_a_batch_of_one_and_the_generator_decides(change):
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("change", [mask_time, mask_bands, lambda *a: stretch(*a)[0]])
+@pytest.mark.parametrize("change", [mask_time, mask_bands, lambda *a: stretch(*a)[0], warp_bands])
 def test_nothing_is_changed_by_a_share_of_0(change):
     x = torch.randn(9, 4, 3, generator=seeded(1))
     assert torch.equal(change(x, 0.0), x)
@@ -64,6 +64,16 @@ def test_a_stretched_line_is_a_line_between_the_same_ends():
         assert not found[new:, row].any()
 
 
+def test_warped_bands_of_a_line_are_a_line_that_is_held_at_its_end():
+    x = torch.arange(12.0).expand(3, 40, 12)
+    found = warp_bands(x, 0.5, generator=seeded(3))
+    factors = found[0, :, 1]  # of each row: where band 1 was
+    assert (found[1:] == found[:1]).all()  # all steps alike
+    torch.testing.assert_close(found[0], (torch.arange(12.0) * factors[:, None]).clamp(max=11))
+    assert 1 / 1.5 <= float(factors.min()) < 0.8 < 1.2 < float(factors.max()) <= 1.5
+    torch.testing.assert_close(warp_bands(x[:, 0], 0.5, generator=seeded(3)), found[:, 0])
+
+
 def test_a_row_of_length_0_keeps_it():
     _, lengths = stretch(torch.zeros(4, 3, 2), 0.5, lengths=torch.tensor([4, 0, 1]))
     assert lengths[1] == 0 < lengths[2]
@@ -73,7 +83,13 @@ def test_a_row_of_length_0_keeps_it():
 
 def test_a_share_that_is_none_is_told():
     x = torch.ones(4, 3, 2)
-    for change, wrong in ((mask_time, 1.5), (mask_bands, -0.1), (stretch, -1.0), (stretch, float("nan"))):
+    for change, wrong in (
+        (mask_time, 1.5),
+        (mask_bands, -0.1),
+        (warp_bands, -1.0),
+        (stretch, -1.0),
+        (stretch, float("nan")),
+    ):
         with pytest.raises(InputError, match="share: expected a number from 0 to"):
             change(x, wrong)
     with pytest.raises(InputError, match=r"x: expected \(T, F\) or \(T, B, F\), got \(5,\)"):

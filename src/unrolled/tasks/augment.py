@@ -1,4 +1,5 @@
-"""Features changed at random, so that a model learns not to depend on what is changed: parts left out, time stretched.
+"""Features changed at random, so that a model learns not to depend on what is changed: parts left out, time stretched,
+bands moved.
 
 Each function takes one sequence (T, F) or a batch (T, B, F), in which every row has a draw of its own. Standardise the
 features before: what is left out becomes 0, their mean. Without a generator the draws are PyTorch's global ones.
@@ -62,6 +63,35 @@ def mask_bands(x: Tensor, share: float, *, generator: Generator | None = None) -
     return masked.view_as(x)
 
 
+def warp_bands(x: Tensor, share: float, *, generator: Generator | None = None) -> Tensor:
+    """The features with their bands moved up or down, as by a speaker with a longer or shorter vocal tract.
+
+    Band b becomes what band a b was, on the line between two of them, with one a for all steps of a row.
+
+    Args:
+        x: (T, F) or (T, B, F), of bands in the order of their frequency.
+        share: how much: a is log-uniform from 1 / (1 + share) to 1 + share.
+        generator: of the draws.
+
+    Reference:
+        Jaitly and Hinton 2013, Vocal tract length perturbation (VTLP) improves speech recognition; here bands are
+        moved in place of the frequencies of a spectrum.
+
+    Example:
+        >>> import torch
+        >>> warp_bands(torch.arange(5.0)[None], 1.0, generator=torch.Generator().manual_seed(1))
+        tensor([[0.0000, 1.4293, 2.8585, 4.0000, 4.0000]])
+    """
+    _check_share(share, float("inf"))
+    batch, lengths = _batch(x, None)
+    rows, size = len(lengths), batch.shape[2]
+    at = (torch.arange(size) * _factors(rows, share, generator)[:, None]).clamp(max=max(size - 1, 0))
+    low = at.floor().long()
+    high = (low + 1).clamp(max=max(size - 1, 0))
+    below, above = (batch.gather(2, places.expand_as(batch)) for places in (low, high))
+    return torch.lerp(below, above, (at - low).to(batch.dtype)).view_as(x)
+
+
 def stretch(
     x: Tensor, share: float, *, lengths: Tensor | None = None, generator: Generator | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -85,7 +115,7 @@ def stretch(
     """
     _check_share(share, float("inf"))
     batch, lengths = _batch(x, lengths)
-    factor = torch.exp((2 * torch.rand(len(lengths), generator=generator) - 1) * torch.log1p(torch.tensor(share)))
+    factor = _factors(len(lengths), share, generator)
     longer = (lengths * factor).round().long().clamp(min=1) * (lengths > 0)
     at = torch.arange(int(longer.max()) if len(longer) else 0)[:, None] * (
         (lengths - 1).clamp(min=0) / (longer - 1).clamp(min=1)
@@ -103,6 +133,11 @@ def taken(x: Tensor, at: Tensor, lengths: Tensor) -> Tensor:
     share = (at - low)[..., None]
     found = x[low, index] * (1 - share) + x[high, index] * share
     return found * valid_steps(at, lengths)[..., None]
+
+
+def _factors(rows: int, share: float, generator: Generator | None) -> Tensor:
+    """Log-uniform from 1 / (1 + share) to 1 + share, one for each row."""
+    return torch.exp((2 * torch.rand(rows, generator=generator) - 1) * torch.log1p(torch.tensor(share)))
 
 
 def _check_share(share: float, most: float) -> None:

@@ -10,7 +10,7 @@ from unrolled.tasks.transcribe import load, resume, train
 from unrolled.tasks.transcribe.example import CODE, RATE, messages, morse
 from unrolled.tasks.transcribe.figures import measure, scores
 from unrolled.tasks.transcribe.options import DecodingOptions, LearningOptions, TranscribeOptions
-from unrolled.tasks.transcribe.problem import masked
+from unrolled.tasks.transcribe.problem import masked, warped
 from unrolled.tasks.transcribe.stream import complete
 from unrolled.tasks.transcribe.transcripts import words_of
 from unrolled.tasks.transcribe.units import Listed, learn_units, load_units, text_of
@@ -273,3 +273,13 @@ def test_another_rate_is_brought_to_the_model_s(tmp_path):
     heard = [run.speech.front(Utterance(source, "x")) for source in (Samples(sound, RATE), twice)]
     assert abs(len(heard[0]) - len(heard[1])) <= 1
     assert np.corrcoef(heard[0].ravel(), heard[1][: len(heard[0])].ravel())[0, 1] > 0.95
+
+
+def test_a_band_is_moved_with_its_changes():
+    torch.manual_seed(0)
+    bands = torch.randn(20, 5, 6)
+    found = warped(torch.cat([bands, 2 * bands, -bands], 2), 3, 0.5)
+    first, second, third = found.split(6, dim=2)
+    assert not torch.allclose(first, bands, atol=0.1)
+    torch.testing.assert_close(second, 2 * first)
+    torch.testing.assert_close(third, -first)

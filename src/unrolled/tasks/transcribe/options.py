@@ -77,6 +77,13 @@ class LearningOptions(TrainingOptions):
         description="Largest change of speed, 0.1 = a tenth faster or slower.",
         **tuned(low=0, high=0.3),
     )
+    warp: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Largest change of the frequencies, as of a longer or shorter vocal tract (default: 0.1 of "
+        "recordings; 0 of prepared features, which need not be bands).",
+    )
     mask_time: float = Field(
         0.0, ge=0, lt=1, description="Largest share of the frames that a mask hides.", **tuned(low=0, high=0.2)
     )

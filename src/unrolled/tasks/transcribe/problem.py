@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from ...core import Tree
 from ...models import CTC, ctc_greedy, ctc_loss, needed_frames
 from ...training.problem import Evaluation, Loss
-from ..augment import mask_bands, mask_time, stretch
+from ..augment import mask_bands, mask_time, stretch, warp_bands
 from ..batches import Batches, by_length, valid_steps
 from .data import Part, TranscribeData
 from .figures import measure
@@ -20,6 +20,7 @@ from .units import text_of
 
 AT_ONCE = 32  # utterances of a batch in which no gradient is wanted
 SHOWN = 3  # utterances of a sample
+WARP = 0.1  # of recordings
 
 
 class TranscribeProblem:
@@ -91,13 +92,15 @@ class TranscribeProblem:
         return pad_sequence(heard), lengths, pad_sequence(units, batch_first=True), counts
 
     def _changed(self, features: Tensor, lengths: Tensor, targets: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-        """A batch with other speeds, with masks and with noise."""
+        """A batch with other speeds and frequencies, with masks and with noise."""
         options, front = self.options, self.data.speech.front
         if options.stretch:
             faster, shorter = stretch(features, options.stretch, lengths=lengths)
             # a text must still fit into its frames
             if bool((self.recogniser.output_lengths(shorter) >= needed_frames(targets, counts)).all()):
                 features, lengths = faster, shorter
+        share = (WARP if front.kind == "audio" else 0.0) if options.warp is None else options.warp
+        features = warped(features, front.deltas + 1, share) if share else features
         return masked(features, lengths, front.deltas + 1, options), lengths
 
     def _texts(self, made: Tensor, steps: Tensor) -> list[str]:
@@ -107,6 +110,14 @@ class TranscribeProblem:
     @property
     def _device(self) -> torch.device:
         return next(self.model.parameters()).device
+
+
+def warped(features: Tensor, orders: int, share: float) -> Tensor:
+    """Features with their bands moved; a band's changes move with it."""
+    steps, rows, size = features.shape
+    parts = features.view(steps, rows, orders, size // orders).transpose(1, 2).reshape(-1, rows, size // orders)
+    moved = warp_bands(parts, share).view(steps, orders, rows, size // orders)
+    return moved.transpose(1, 2).reshape(steps, rows, size)
 
 
 def masked(features: Tensor, lengths: Tensor, orders: int, options: LearningOptions) -> Tensor:
