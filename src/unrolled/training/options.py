@@ -61,6 +61,15 @@ Averaging = Annotated[
     ),
 ]
 
+WarmupSteps = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=10**12,
+        description="Steps over which the learning rate rises from zero, at most half of all.",
+    ),
+]
+
 
 class TrainingOptions(Options):
     """How to train: how long, with which optimizer, and how often to look."""
@@ -86,7 +95,7 @@ class TrainingOptions(Options):
     decay: float = Field(
         0.5, gt=0, le=1, description="Factor of the learning rate from epoch to epoch, of schedule exponential only."
     )
-    warmup_steps: int = Field(50, ge=0, le=10**12, description="Steps over which the learning rate rises from zero.")
+    warmup_steps: WarmupSteps = 50
     weight_decay: float = Field(0.01, ge=0, le=1e6, description="Weight decay.")
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum, of sgd only.")
     gradient_clipping: float = Field(1.0, ge=0, description="Largest norm of the gradient; 0 = do not clip.")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ...training.options import Averaging, LearningRate, Minutes, Options, TrainingOptions, tuned
+from ...training.options import Averaging, LearningRate, Minutes, Options, TrainingOptions, WarmupSteps, tuned
 from .. import options as shared
 from ..command import Command
 
@@ -69,6 +69,7 @@ class LearningOptions(TrainingOptions):
 
     minutes: Minutes = 2.0
     learning_rate: LearningRate = 0.006
+    warmup_steps: WarmupSteps = 300
     averaging: Averaging = 0.98
     stretch: float = Field(
         0.1,

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ...training.options import Averaging, LearningRate, Minutes, Options, TrainingOptions, tuned
+from ...training.options import Averaging, LearningRate, Minutes, Options, TrainingOptions, WarmupSteps, tuned
 from .. import options as shared
 from ..command import Command
 
@@ -67,7 +67,7 @@ class DataOptions(shared.DataOptions):
 class ModelOptions(shared.ModelOptions):
     """The encoder and the decoder."""
 
-    cell: str = Field("gru", description=shared.CELLS)
+    cell: str = Field("lstm", description=shared.CELLS)
     hidden_size: shared.HiddenSize = Field(256, **tuned(choices=[128, 256, 512]))
     embedding_size: int = Field(256, ge=1, le=10**6, description="Features of the vector of a token.")
     bidirectional: bool = Field(True, description="Read the source in both directions.")
@@ -79,7 +79,7 @@ class ModelOptions(shared.ModelOptions):
         description="Give what was attended to the next step of the decoder (slower).",
     )
     tie: Literal["none", "output", "all"] = Field(
-        "none", description="Share the target's embedding with the output layer; all: with the source's, too."
+        "output", description="Share the target's embedding with the output layer; all: with the source's, too."
     )
     dropout: shared.Dropout = Field(0.3, **tuned(low=0.1, high=0.6))
 
@@ -89,6 +89,7 @@ class LearningOptions(TrainingOptions):
 
     minutes: Minutes = 2.0
     learning_rate: LearningRate = 0.002
+    warmup_steps: WarmupSteps = 400
     averaging: Averaging = 0.998
     label_smoothing: float = Field(
         0.1, ge=0, lt=1, description="Share of each target that is spread over all tokens.", **tuned(low=0.0, high=0.2)
