@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -79,8 +80,8 @@ class Decoder:
                 forbidden=self.forbidden,
                 **options,
             )
-            for place, hypotheses in zip(places, made, strict=True):
-                found[place] = [self._translation(texts[place], hypothesis) for hypothesis in hypotheses]
+            for place, steps, hypotheses in zip(places, most.tolist(), made, strict=True):
+                found[place] = [self._translation(texts[place], hypothesis, steps - 1) for hypothesis in hypotheses]
         return found
 
     def stream(self, text: str, *, max_output: int | None = None, **options: Any) -> Iterator[str]:
@@ -98,9 +99,8 @@ class Decoder:
         most = self.most(len(tokens), max_output)
         found: list[int] = []
         shown = ""
-        for token in self.network.stream(
-            source, begin=BEGIN, end=END, max_length=most, forbidden=self.forbidden, **options
-        ):
+        made = self.network.stream(source, begin=BEGIN, end=END, max_length=most, forbidden=self.forbidden, **options)
+        for token in islice(made, most - 1):
             found.append(token)
             whole = self.known.target.decode(found)
             if not whole.endswith("\N{REPLACEMENT CHARACTER}"):  # the rest of a character is to come
@@ -108,7 +108,7 @@ class Decoder:
                 shown = whole
 
     def most(self, length: int, wanted: int | None) -> int:
-        """The steps of a translation of a source of this length, at most."""
+        """The steps of a translation of a source of this length, at most: those of its tokens, and of its end."""
         return (wanted or math.ceil(self.known.expansion * (length + 1)) + SLACK) + 1
 
     @property
@@ -116,12 +116,13 @@ class Decoder:
         """Tokens that no translation has."""
         return [BEGIN, UNKNOWN] if self.known.target.kind != "words" else [BEGIN]
 
-    def _translation(self, text: str, found: Hypothesis) -> Translation:
+    def _translation(self, text: str, found: Hypothesis, most: int) -> Translation:
+        tokens = found.tokens[:most]  # where no end came, the last step has a token too
         target = self.known.target
         source = self.known.source.split(text)
         instead: list[str] = []
-        if self.replace_unknown and found.attention is not None and len(found.tokens):
-            instead = [source[place] for place in found.attention[:, : len(source)].argmax(1).tolist()]
-        pieces = [target.decode([token], instead[n : n + 1]) for n, token in enumerate(found.tokens)]
-        attention = None if found.attention is None else found.attention[:, : len(source)]
-        return Translation(target.decode(found.tokens, instead), found.score, pieces, source, attention)
+        if self.replace_unknown and found.attention is not None and len(tokens):
+            instead = [source[place] for place in found.attention[: len(tokens), : len(source)].argmax(1).tolist()]
+        pieces = [target.decode([token], instead[n : n + 1]) for n, token in enumerate(tokens)]
+        attention = None if found.attention is None else found.attention[: len(tokens), : len(source)]
+        return Translation(target.decode(tokens, instead), found.score, pieces, source, attention)
