@@ -15,6 +15,7 @@ OF_TASK = {
     "tag": ([], 2, "16 held-out sentences"),
     "forecast": ([], 2, "16 held-out windows"),
     "transcribe": (["--layers", "1", "--subsampling", "4", "--threads", "1"], 2, "16 held-out utterances"),
+    "translate": (["--layers", "2", "--threads", "1"], 4, "16 held-out sources"),
 }
 TEXT = "".join(f"the cat sat on the mat {number} times and ran. " for number in range(200))
 

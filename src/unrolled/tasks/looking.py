@@ -124,6 +124,28 @@ def _of_transcribe(problem: Any, rows: int, _: int) -> Batch:
     return Batch(problem.model, x, lengths, None, f"{len(lengths)} held-out utterances{cut}", said)
 
 
+class _Reader(nn.Module):
+    """What reads the source, of a model that writes another sequence."""
+
+    def __init__(self, network: Any):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """The outputs of the encoder (S, B, M)."""
+        memory: Tensor = self.network.encode(x, lengths).memory
+        return memory
+
+
+def _of_translate(problem: Any, rows: int, _: int) -> Batch:
+    part = problem.data.validation
+    x, lengths = pad(part.of(_spread(len(part), rows))[0])
+    cut = f", the first {LONGEST} tokens of each" if len(x) > LONGEST else ""
+    x, lengths = x[:LONGEST].long(), lengths.clamp(max=LONGEST)
+    said = "a fixed projection of what the encoder gives at the last token (where a layer runs backwards, at the first)"
+    return Batch(_Reader(problem.network), x, lengths, None, f"{len(lengths)} held-out sources{cut}", said)
+
+
 def _of_forecast(problem: Any, rows: int, _: int) -> Batch:
     places = _spread(len(problem.held_out[0]), rows)
     horizon = problem.cutter.preparation.horizon
@@ -149,5 +171,6 @@ _CHOOSE: dict[Any, Callable[[Any, int, int], Batch]] = {
     "classify": _of_classify,
     "tag": _of_tag,
     "transcribe": _of_transcribe,
+    "translate": _of_translate,
     "forecast": _of_forecast,
 }
