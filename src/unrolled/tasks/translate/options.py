@@ -123,9 +123,7 @@ class DecodingOptions(Options):
     length_penalty: float = Field(
         1.0, ge=0, le=10, description="Exponent of the length that a score is divided by, of method beam."
     )
-    no_repeat_ngram: int = Field(
-        0, ge=0, le=100, description="No run of so many tokens may occur twice; 0 = it may."
-    )
+    no_repeat_ngram: int = Field(0, ge=0, le=100, description="No run of so many tokens may occur twice; 0 = it may.")
     temperature: float = Field(1.0, ge=0, description="Below 1: safer, above: wilder, of method sample.")
     seed: int | None = Field(None, ge=0, lt=2**63, description="The same seed draws the same (default: by chance).")
     replace_unknown: bool = Field(
