@@ -276,6 +276,10 @@ def arrays(count=12, width=5):
         ({"features": arrays()["features"].astype(int)}, "features: expected numbers"),
         ({"features": np.where(np.arange(5) == 3, np.nan, arrays()["features"])}, "[0]: expected finite features"),
         ({"texts": np.array(["ab"] * 5 + ["abba" * 9] + ["b"] * 6)}, "[5]: expected at least"),
+        ({"texts": np.array(["ab", "b\ud800"] * 6)}, "[1]: expected whole characters"),
+        ({"texts": np.array(["ab", "b\0a"] * 6)}, "[1]: expected text, got a NUL character"),
+        ({"features": np.full(arrays()["features"].shape, 1e300)}, "[0]: expected finite features"),
+        ({"features": arrays()["features"][:, :0]}, "features: expected numbers (sum of lengths, F)"),
         ({"texts": None}, "expected the arrays features, lengths, texts, got features, lengths; save texts too"),
     ],
 )
@@ -284,6 +288,25 @@ def test_what_is_wrong_with_features_is_said(refused, tmp_path, change, message)
     line = refused(1, "train", "transcribe", "a.npz", *SMALL, "--steps", 2, "-o", "out")
     assert message in line
     assert "a.npz" in line
+
+
+def test_lengths_may_be_of_any_whole_kind(main, tmp_path):
+    np.savez(tmp_path / "a.npz", **{**arrays(), "lengths": arrays()["lengths"].astype(np.uint64)})
+    assert main("train", "transcribe", "a.npz", *SMALL, "--steps", 2, "-o", "out")[0] == 0
+
+
+def test_the_texts_of_a_manifest_have_their_recordings_names(main, refused, run, data, tmp_path):
+    lines = main("transcribe", run, data)[1].splitlines()
+    assert [line.split("\t")[0] for line in lines] == [str(tmp_path / f"2-{place}.flac") for place in range(12)]
+    assert "expected one recording" in refused(2, "transcribe", run, data, "--output", "a.srt")
+    assert "expected one recording" in refused(2, "transcribe", run, "2-0.flac", "2-1.flac", "--style", "vtt")
+
+
+def test_a_long_recording_is_transcribed_where_that_is_asked_for(main, refused, run, tmp_path):
+    wav(tmp_path / "x.wav", np.random.default_rng(0).normal(0, 0.1, 61 * RATE))
+    assert "allow longer ones with --longest" in refused(1, "transcribe", run, "x.wav")
+    assert main("transcribe", run, "x.wav", "--longest", 100)[0] == 0
+    assert main("transcribe", run, "x.wav", "--longest", 100, "--style", "jsonl")[0] == 0
 
 
 def test_features_from_training_to_text(main, refused, run, tmp_path, data):

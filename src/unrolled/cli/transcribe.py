@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
@@ -60,7 +61,7 @@ def evaluate(
     run: Path, data: list[Path], weights: str, cell: str | None, as_json: bool, options: EvaluateOptions
 ) -> int:
     """Print the error rates, what they are made of, and the words that are confused most often."""
-    trained = TranscribeRun(run, cell=cell, weights=weights, decoding=options)
+    trained = TranscribeRun(run, cell=cell, weights=weights, decoding=options, longest=options.longest)
     scores, unseen = trained.evaluate(data, audio_column=options.audio_column, text_column=options.text_column)
     _say_unseen(unseen, sys.stderr)
     if as_json:
@@ -80,7 +81,7 @@ def predict(run: Path, inputs: list[Path], weights: str, cell: str | None, optio
         raise UsageProblem("INPUT: expected recordings, manifests or features, got none; or give --raw-rate.")
     if options.raw_rate is not None and inputs:
         raise UsageProblem("--raw-rate: expected no files beside it.")
-    trained = TranscribeRun(run, cell=cell, weights=weights, decoding=options)
+    trained = TranscribeRun(run, cell=cell, weights=weights, decoding=options, longest=options.longest)
     if options.output is None:
         style: Style = "text" if options.style == "auto" else options.style
         return _write(trained, inputs, options, sys.stdout, style)
@@ -94,12 +95,20 @@ def predict(run: Path, inputs: list[Path], weights: str, cell: str | None, optio
 
 def _write(trained: TranscribeRun, inputs: list[Path], options: PredictOptions, file: TextIO, style: Style) -> int:
     """One text after the other; word by word where the model hears a stream."""
-    writer = Writer(file, style, len(inputs) > 1, options.times)
+    utterances = _utterances(trained, inputs, options)
+    first = list(islice(utterances, 2)) if inputs else []
+    several = len(first) > 1
+    if several and style in ("srt", "vtt"):
+        raise UsageProblem(
+            f"--style {style}: expected one recording, whose times subtitles have, got several; "
+            "write each to a file of its own, or all as jsonl or ctm."
+        )
+    writer = Writer(file, style, several, options.times)
     by_word = trained.options.model.streaming and style == "text" and options.decoding == "greedy"
     if options.raw_rate is not None and by_word:
         writer.write_words("standard input", trained.words(_raw(trained, options.raw_rate)))
         return 0
-    for utterance in _utterances(trained, inputs, options):
+    for utterance in chain(first, utterances):
         if by_word:
             writer.write_words(utterance.title, trained.words(trained.blocks(utterance)))
         else:

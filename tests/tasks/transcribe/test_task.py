@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from unrolled.core import DataError, InputError
+from unrolled.core import DataError, InputError, InputTypeError
 from unrolled.tasks import Transcriber
 from unrolled.tasks.transcribe import load, resume, train
 from unrolled.tasks.transcribe.example import CODE, RATE, messages, morse
@@ -55,7 +55,7 @@ def test_a_stream_equals_the_whole_whatever_the_blocks(streaming):
         for size in (1, 3, 100):
             words = list(streaming.words(torch.from_numpy(utterance.source).split(size)))
             assert " ".join(word.text for word in words) == transcript.text
-            assert [word.start for word in words] == [word.start for word in transcript.words]
+            assert words == transcript.words
     assert list(streaming.words([])) == []
 
 
@@ -66,9 +66,21 @@ def test_recordings_stream_too(tmp_path):
         run.model.output.bias[0] = -0.5
     for message in messages(3, seed=1):
         [whole] = run.transcribe([message])
-        words = list(run.words(run.blocks(message, 0.03)))
-        assert " ".join(word.text for word in words) == whole.text
+        assert list(run.words(run.blocks(message, 0.03))) == whole.words
         assert whole.text
+
+
+@pytest.mark.parametrize("kind", ["words", "bpe"])
+def test_a_stream_gives_the_times_of_the_whole_for_all_units(tmp_path, kind):
+    heard = list(messages(30))
+    train((heard, None), tmp_path / "run", options(streaming=True, units=kind, units_size=300, hidden_size=8))
+    run = load(tmp_path / "run")
+    with torch.no_grad():  # units that last, up to the end
+        run.model.output.bias[0] = -1.0
+    for message in heard[:3]:
+        [whole] = run.transcribe([message])
+        assert whole.words
+        assert list(run.words(run.blocks(message, 0.03))) == whole.words
 
 
 def test_only_a_model_for_streams_streams(tmp_path):
@@ -239,6 +251,20 @@ def test_the_estimator_takes_samples_and_keeps_its_rate(tmp_path):
 def test_the_estimator_says_what_is_wrong(X, y, rate, message):  # noqa: N803
     with pytest.raises((InputError, DataError), match=message):
         Transcriber(steps=1, hidden_size=4, threads=1).fit(X, y, sample_rate=rate)
+
+
+def test_the_estimator_refuses_what_is_no_recording():
+    model = Transcriber(hidden_size=4, layers=1, steps=1, threads=1)
+    sounds, texts = [message.source.values for message in messages(12)], [message.text for message in messages(12)]
+    model.fit(sounds, texts, sample_rate=RATE)
+    with pytest.raises(DataError, match=r"X\[0\]: expected samples, got none"):
+        model.predict([sounds[0][:0]])
+    with pytest.raises(InputError, match="sample_rate: expected samples a second, got 0"):
+        model.predict(sounds, sample_rate=0)
+    with pytest.raises(InputTypeError, match="sample_rate: expected a whole number, got str"):
+        model.predict(sounds, sample_rate="8000")
+    with pytest.raises(InputError, match=r"X\[0\]: expected an array"):
+        model.predict([[[1.0, 2.0], [1.0]]])
 
 
 def test_morse_code_is_that_of_the_alphabet():

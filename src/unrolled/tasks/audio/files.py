@@ -212,5 +212,5 @@ def _check_length(frames: int, rate: int, longest: float | None, name: str) -> N
     if longest is not None and frames > longest * rate:
         raise DataError(
             f"{name}: expected a recording of at most {longest:g} s, got one of {frames / rate:.1f} s or more; "
-            "cut it into parts, or allow longer ones."
+            "cut it into parts, or allow longer ones with --longest."
         )

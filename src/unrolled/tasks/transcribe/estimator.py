@@ -11,7 +11,7 @@ from ..estimator import Estimator
 from ..reading import check_characters
 from .task import TASK, TranscribeRun
 from .transcripts import Transcript
-from .utterances import Samples, Utterance
+from .utterances import Samples, Utterance, as_float32
 
 
 class Transcriber(Estimator):
@@ -60,13 +60,16 @@ class Transcriber(Estimator):
     def transcribe(self, X: Any, sample_rate: int | None = None) -> list[Transcript]:  # noqa: N803
         """As :meth:`predict`, with the times of words."""
         run = self._fitted()
-        return list(run.transcribe(_utterances(X, None, sample_rate or self.sample_rate_), 512))
+        return list(run.transcribe(_utterances(X, None, self._rate(sample_rate)), 512))
 
     def score(self, X: Any, y: Any, sample_rate: int | None = None) -> float:  # noqa: N803
         """1 - word error rate: 1 where all is right, and below 0 where more is wrong than there are words."""
         run = self._fitted()
-        scores, _ = run.measure(_utterances(X, _texts(y), sample_rate or self.sample_rate_))
+        scores, _ = run.measure(_utterances(X, _texts(y), self._rate(sample_rate)))
         return 1 - float(scores.model["wer"])
+
+    def _rate(self, given: int | None) -> int | None:
+        return self.sample_rate_ if given is None else given
 
     def _take(self, folder: Path) -> None:
         super()._take(folder)
@@ -96,6 +99,8 @@ def _utterances(X: Any, texts: Sequence[str] | None, sample_rate: int | None) ->
     if not arrays or (texts is not None and len(texts) != len(arrays)):
         got = f"{len(arrays)} and {len(texts)}" if texts is not None else str(len(arrays))
         raise InputError(f"X, y: expected as many arrays as texts, at least one, got {got}.")
+    if sample_rate is not None and not isinstance(sample_rate, int | np.integer):
+        raise InputTypeError(f"sample_rate: expected a whole number, got {type(sample_rate).__name__}.")
     if sample_rate is not None and sample_rate < 1:
         raise InputError(f"sample_rate: expected samples a second, got {sample_rate}.")
     return [
@@ -105,12 +110,15 @@ def _utterances(X: Any, texts: Sequence[str] | None, sample_rate: int | None) ->
 
 
 def _source(array: Any, place: int, sample_rate: int | None) -> Any:
-    found = np.asarray(array)
+    try:
+        found = np.asarray(array)
+    except ValueError as error:  # rows of different lengths
+        raise InputError(f"X[{place}]: expected an array, got what is none ({error}).") from error
     wanted = "features (T, F)" if sample_rate is None else "samples (N,)"
     if found.ndim != (2 if sample_rate is None else 1) or found.dtype.kind != "f":
         hint = "; give sample_rate for recordings" if sample_rate is None and found.ndim == 1 else ""
         raise InputError(
             f"X[{place}]: expected {wanted} of floating-point numbers, got {found.dtype} {found.shape}{hint}."
         )
-    values = found.astype(np.float32)
-    return values if sample_rate is None else Samples(values, sample_rate)
+    values = as_float32(found)
+    return values if sample_rate is None else Samples(values, int(sample_rate))

@@ -103,6 +103,8 @@ class FrontEnd:
         if isinstance(source, Path):
             return read_audio(source, self.sample_rate, longest=self.longest, place=utterance.place)
         assert isinstance(source, Samples)
+        if not len(source.values):
+            raise DataError(f"{utterance.name}: expected samples, got none; leave this one out.")
         if not np.isfinite(source.values).all() or not np.ptp(source.values, axis=None) > 0:
             raise DataError(
                 f"{utterance.name}: expected finite samples that are not all equal, got others; leave this one out."

@@ -118,6 +118,9 @@ class DecodingOptions(Options):
     lexicon: bool = Field(
         False, description="In a beam search write only words of the training texts, by an n-gram model of words."
     )
+    longest: float | None = Field(
+        None, gt=0, le=10**5, description="Seconds that a recording may have (default: as in training)."
+    )
     word_bonus: float = Field(
         0.0, ge=-100, le=100, description="Added to the score of a text for each word, with --lexicon only."
     )
@@ -188,7 +191,7 @@ COMMAND = Command(
 
     unrolled transcribe runs/speech talk.wav --times --output talk.srt
 
-    arecord -f S16_LE -r 16000 | unrolled transcribe runs/speech --raw-rate 16000
+    arecord -t raw -f S16_LE -r 16000 | unrolled transcribe runs/speech --raw-rate 16000
     """,
     inputs="Recordings, manifests, folders, or features (.npy, .npz).",
 )

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ...core import InputError
 from ...models import CTC, CTCGreedyStream
+from ...models.ctc_loss import BLANK
 from ..audio import DeltaStream
 from .speech import Speech
 from .transcripts import Word, words_of
@@ -36,9 +37,12 @@ class Stream:
         self.deltas = DeltaStream(speech.front.deltas)
         self.state = model.start(1)
         self.greedy = CTCGreedyStream(1)
+        self.piece = speech.units.stream()
         self.pieces: list[str] = []  # of the word that is not complete
         self.frames: list[tuple[int, int]] = []
         self.any = False
+        self.count = 0  # frames
+        self.longest = float("inf")  # seconds of the recording, which are known at its end
 
     @torch.no_grad()
     def feed(self, block: Tensor) -> list[Word]:
@@ -54,25 +58,34 @@ class Stream:
         """The last words."""
         words: list[Word] = []
         if self.any:
-            words += self._new(self.deltas.finish())
+            features = self.deltas.finish()
+            self.longest = (self.count + len(features)) * self.speech.front.hop / 1000
+            words += self._new(features)
             words += self._written(self.model.finish(self.state))
-        rest = words_of(self.pieces, self.frames, self.seconds)
+        rest = words_of(self.pieces, self.frames, self.seconds, self.longest)
         self.pieces, self.frames = [], []
         return words + rest
 
     def _new(self, features: Tensor) -> list[Word]:
+        self.count += len(features)
         made, self.state = self.model.chunk(self.speech.front.scaled(features)[:, None], self.state)
         return self._written(made)
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the next step may be of the last unit too."""
+        return self.greedy.last[0] != BLANK
+
     def _written(self, log_probabilities: Tensor) -> list[Word]:
         """The words that the next steps complete."""
-        if not len(log_probabilities):
-            return []
-        [symbols] = self.greedy.feed(log_probabilities)
-        self.pieces += self.speech.units.pieces([unit for unit, _ in symbols])
-        self.frames += [(first, first + 1) for _, first in symbols]
-        last = complete(self.pieces)
-        words = words_of(self.pieces[:last], self.frames[:last], self.seconds)
+        for step in log_probabilities.split(1):
+            [symbols] = self.greedy.feed(step)
+            self.pieces += [self.piece(unit) for unit, _ in symbols]
+            self.frames += [(first, first + 1) for _, first in symbols]
+            if self._goes_on and not symbols:
+                self.frames[-1] = (self.frames[-1][0], self.greedy.done)
+        last = complete(self.pieces[:-1] if self._goes_on else self.pieces)  # the end of a unit is not yet known
+        words = words_of(self.pieces[:last], self.frames[:last], self.seconds, self.longest)
         self.pieces, self.frames = self.pieces[last:], self.frames[last:]
         return words
 

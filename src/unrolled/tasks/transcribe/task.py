@@ -1,6 +1,7 @@
 """The transcribe task as Python sees it: ``train``, ``resume``, and ``load`` for a run to transcribe with."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,7 @@ class TranscribeRun:
         cell: ``path.py:ClassName`` once more, for a run with a cell of one's own.
         weights: ``"best"`` on validation, or ``"last"``.
         decoding: how a text is found.
+        longest: seconds that a recording may have; by default as in training.
 
     Raises:
         CheckpointError: the folder is not a run of transcripts, or a file in it is damaged.
@@ -116,10 +118,12 @@ class TranscribeRun:
         cell: str | None = None,
         weights: str = "best",
         decoding: DecodingOptions | None = None,
+        longest: float | None = None,
     ):
         trained = running.open_trained(TASK, run, cell=cell, weights=weights)
         self.options = trained.options
-        self.speech = recorded_speech(trained.folder)
+        speech = recorded_speech(trained.folder)
+        self.speech = speech if longest is None else replace(speech, front=replace(speech.front, longest=longest))
         self.decoder = Decoder(decoding or DecodingOptions(), self.speech, trained.folder)
         self.model = make_model(self.options.model, self.speech)
         trained.give_weights(self.model)

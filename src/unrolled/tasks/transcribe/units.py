@@ -1,6 +1,6 @@
 """What a recogniser writes: characters, words, or pieces of words, each with its number; number 0 is CTC's blank."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from ..text.tokenizers import BPETokenizer
@@ -18,6 +18,9 @@ class Units(Protocol):
 
     def pieces(self, units: Sequence[int]) -> list[str]:
         """The text of each unit, with the space before or after it that belongs to it."""
+
+    def stream(self) -> Callable[[int], str]:
+        """A function that is given one unit after the other, and gives the text that each completes."""
 
     def save(self) -> object:
         """What :func:`load_units` makes it again from, as JSON takes it."""
@@ -61,6 +64,10 @@ class Listed:
         space = " " if self.kind == "words" else ""
         return [self.names[unit - 1] + space for unit in units]
 
+    def stream(self) -> Callable[[int], str]:
+        """Each unit is complete."""
+        return lambda unit: self.pieces([unit])[0]
+
     def save(self) -> object:
         """The names."""
         return self.names
@@ -93,8 +100,13 @@ class Pieces:
 
     def pieces(self, units: Sequence[int]) -> list[str]:
         """The text that each completes."""
+        complete = self.stream()
+        return [complete(unit) for unit in units]
+
+    def stream(self) -> Callable[[int], str]:
+        """A character may need several units; its text comes with the last of them."""
         complete = self._bpe.stream()
-        return [complete(unit - 1) for unit in units]
+        return lambda unit: complete(unit - 1)
 
     def save(self) -> object:
         """The merges."""

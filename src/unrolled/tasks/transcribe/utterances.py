@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...core import DataError
 from ..audio import AUDIO_SUFFIXES, is_audio
-from ..reading import Row, files_in, inside, lines_of, open_binary, read_rows
+from ..reading import Row, check_characters, files_in, inside, lines_of, open_binary, read_rows
 from .options import AUDIO_COLUMN, TEXT_COLUMN
 
 MANIFESTS = frozenset({".csv", ".tsv", ".tab", ".jsonl", ".ndjson"})
@@ -161,7 +161,7 @@ def _of_npz(path: Path, texts: bool) -> Iterator[Utterance]:
             f"save {missing[0]} too, with numpy.savez."
         )
     features, lengths = arrays["features"], arrays["lengths"]
-    if features.ndim != 2 or features.dtype.kind != "f":
+    if features.ndim != 2 or features.dtype.kind != "f" or not features.shape[1]:
         raise DataError(
             f"{path}: features: expected numbers (sum of lengths, F), got {features.dtype} {features.shape}."
         )
@@ -179,13 +179,27 @@ def _of_npz(path: Path, texts: bool) -> Iterator[Utterance]:
             )
     said = arrays.get("texts") if texts else None
     groups = arrays.get("groups")
-    begins = np.concatenate([[0], np.cumsum(lengths)])
+    begins = np.concatenate([[0], np.cumsum(lengths.astype(np.int64))])
     for row in range(len(lengths)):
         text = None if said is None else str(said[row])
         if text is not None and not text.strip():
             raise DataError(f"{path}[{row}]: the text is empty; fill it, or leave the utterance out.")
-        part = features[begins[row] : begins[row + 1]].astype(np.float32)
+        _check_strings(f"{path}[{row}]", text, None if groups is None else str(groups[row]))
+        part = as_float32(features[begins[row] : begins[row + 1]])
         yield Utterance(part, f"{path}[{row}]", text, None if groups is None else str(groups[row]))
+
+
+def _check_strings(name: str, *strings: str | None) -> None:
+    for string in filter(None, strings):
+        check_characters(string, name)
+        if "\0" in string:
+            raise DataError(f"{name}: expected text, got a NUL character in it; leave it out.")
+
+
+def as_float32(values: NDArray[Any]) -> Features:
+    """Numbers that are too large become infinite, which is found later, with their place."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -221,10 +235,10 @@ def read_npy(path: Path, name: str) -> Features:
         raise DataError(
             f"{name}: expected an array of numbers as numpy.save writes it, got what cannot be read ({_reason(error)})."
         ) from error
-    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.kind != "f":
+    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.kind != "f" or not found.shape[1]:
         kind = f"{found.dtype} {found.shape}" if isinstance(found, np.ndarray) else "several arrays"
         raise DataError(f"{name}: expected features (T, F) of floating-point numbers, got {kind}.")
-    return found.astype(np.float32)
+    return as_float32(found)
 
 
 def _reason(error: Exception) -> str:
