@@ -162,4 +162,4 @@ def test_attention_as_pictures(main, run, tmp_path):
 def test_words_that_are_not_known_are_said_once(main, run):
     code, _, err = main("translate", run, "--text", "may the zebra of the zebra")
     assert code == 0
-    assert err == "unrolled: 1 words that the model has not learnt were read as <unk> (zebra).\n"
+    assert err == "unrolled: 1 word that the model has not learnt was read as <unk> (zebra).\n"

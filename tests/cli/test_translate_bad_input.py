@@ -177,8 +177,9 @@ def test_pictures_that_cannot_be_drawn(refused, files):
         return refused(2, "translate", run, *arguments)
 
     assert "--attention: expected a model with attention" in line("letters", "a.de", "--attention", "a.svg")
+    assert "--style attention: expected a model with" in line("letters", "a.de", "--style", "attention")
     one = ["--attention", "a.svg", "--output", "a.txt"]
-    assert "expected one line to draw, got 12; name a folder" in line("words", "a.de", *one)
+    assert re.search(r"expected one line to draw, got \d+; name a folder", line("words", "a.de", *one))
     assert "expected a name that ends in .svg" in line("words", "--text", "ein", "--attention", "a.txt")
     assert "there is no folder nowhere" in line("words", "--text", "ein", "--attention", "nowhere/a.svg")
 
@@ -192,10 +193,17 @@ def test_characters_that_were_never_seen(main, refused, tmp_path):
     code, out, err = main("translate", "letters", "b.de", "--unseen", "skip")
     assert code == 0
     assert out.count("\n") == 2
-    assert err == "unrolled: 1 characters that the model has not learnt were left out (\u2603).\n"
+    assert err == "unrolled: 1 character that the model has not learnt was left out (\u2603).\n"
 
 
 @pytest.mark.usefixtures("runs")
 def test_a_damaged_vocabulary(refused, tmp_path):
     (tmp_path / "words" / "vocabulary.json").write_text("{}")
     assert "vocabulary.json: damaged" in refused(1, "translate", "words", "--text", "ein")
+
+
+def test_a_run_to_begin_from_has_tokens_of_its_own(refused, files, runs):
+    begun = ["train", "translate", *files, "--from", "words", "--steps", "2", "-o", "run"]
+    assert "--tokens: expected words to words, of which the vocabulary of words is, got bpe to bpe" in refused(
+        2, *begun, "--tokens", "bpe"
+    )

@@ -86,6 +86,8 @@ def predict(run: Path, inputs: list[Path], weights: str, cell: str | None, optio
         raise UsageProblem("--text: expected no files beside it.")
     opened = TranslateRun(run, cell=cell, weights=weights)
     opened.check(options, options.n_best)
+    if options.style == "attention":
+        check_attention(opened, "--style attention")
     pictures = None if options.attention is None else Pictures(options.attention, opened)
     sources = Sources(opened, options)
     if _word_by_word(options):
@@ -189,7 +191,19 @@ class Sources:
         most = sorted(self.unseen, key=lambda piece: -self.unseen[piece])
         shown = ", ".join(map(printable, most[:5])) + (", ..." if len(most) > 5 else "")
         done = "read as <unk>" if kind == "words" else "left out"
-        print(f"unrolled: {len(most):,} {kind} that the model has not learnt were {done} ({shown}).", file=sys.stderr)
+        several = f"{len(most):,} {kind} that the model has not learnt were"
+        said = several if len(most) > 1 else f"1 {kind.rstrip('s')} that the model has not learnt was"
+        print(f"unrolled: {said} {done} ({shown}).", file=sys.stderr)
+
+
+def check_attention(run: TranslateRun, option: str) -> None:
+    """That a translator has attention to show.
+
+    Raises:
+        InputError: it has none; the option is named.
+    """
+    if run.options.model.attention == "none":
+        raise InputError(f"{option}: expected a model with attention, got one that was trained without.")
 
 
 class Pictures:
@@ -204,8 +218,7 @@ class Pictures:
     """
 
     def __init__(self, path: str, run: TranslateRun):
-        if run.options.model.attention == "none":
-            raise InputError("--attention: expected a model with attention, got one that was trained without.")
+        check_attention(run, "--attention")
         self.single = bool(Path(path).suffix)
         self.path = check_picture(path, "--attention") if self.single else Path(path)
         if not self.single and self.path.exists() and not self.path.is_dir():

@@ -146,10 +146,27 @@ def _numbers(
 ) -> TranslateData:
     learnt, held_out = (pairs, held_out) if held_out is not None else _share(pairs, options)
     known = learn_vocabulary(learnt, options.data) if saved is None else recorded_vocabulary(saved)
+    if saved is not None:
+        _check_kinds(known, options.data, saved)
     training, kept = _encode(learnt, known, options.data)
     validation, kept_out = _encode(held_out, known, options.data)
     skipped = len(learnt) + len(held_out) - len(kept) - len(kept_out)
     return TranslateData(training, validation, kept_out, known, origin, skipped)
+
+
+def _check_kinds(known: Vocabulary, data: DataOptions, saved: RunFolder) -> None:
+    """That the vocabulary of a run is of the kinds that the options name.
+
+    Raises:
+        InputError: it is not.
+    """
+    wanted = data.source_tokens or data.tokens, data.target_tokens or data.tokens
+    found = known.source.kind, known.target.kind
+    if wanted != found:
+        raise InputError(
+            f"--tokens: expected {found[0]} to {found[1]}, of which the vocabulary of {saved.path} is, "
+            f"got {wanted[0]} to {wanted[1]}; leave the option out, or begin anew."
+        )
 
 
 def _encode(pairs: list[Pair], known: Vocabulary, data: DataOptions) -> tuple[Part, list[Pair]]:
