@@ -253,7 +253,14 @@ def test_multi30k_is_learnt(multi30k, tmp_path):
         {
             "data": {"validation": validation, "validation_target": its, "evaluation_sources": 300},
             "model": {"hidden_size": 128, "embedding_size": 128, "dropout": 0.1},
-            "training": {"steps": 450, "evaluate_every": 450, "learning_rate": 0.005, "averaging": 0.98, "threads": 2},
+            "training": {
+                "steps": 450,
+                "evaluate_every": 450,
+                "learning_rate": 0.005,
+                "warmup_steps": 100,
+                "averaging": 0.98,
+                "threads": 2,
+            },
         }
     )
     run = translate.train(multi30k("train"), tmp_path / "run", chosen)
