@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 
 def join_frames(x: Tensor, factor: int) -> Tensor:
@@ -19,7 +18,8 @@ def join_frames(x: Tensor, factor: int) -> Tensor:
     """
     steps, batch_size, size = x.shape
     joined = -(-steps // factor)
-    x = F.pad(x, (0, 0, 0, 0, 0, joined * factor - steps))
+    if missing := joined * factor - steps:
+        x = torch.cat([x, x.new_zeros(missing, batch_size, size)])
     return x.view(joined, factor, batch_size, size).transpose(1, 2).reshape(joined, batch_size, factor * size)
 
 

@@ -259,7 +259,7 @@ def test_multi30k_is_learnt(multi30k, tmp_path):
                 "learning_rate": 0.005,
                 "warmup_steps": 100,
                 "averaging": 0.98,
-                "threads": 2,
+                "threads": 1,
             },
         }
     )
