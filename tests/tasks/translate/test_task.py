@@ -252,19 +252,18 @@ def test_multi30k_is_learnt(multi30k, tmp_path):
     chosen = TranslateOptions.model_validate(
         {
             "data": {"validation": validation, "validation_target": its, "evaluation_sources": 300},
-            "model": {"hidden_size": 128, "embedding_size": 128, "dropout": 0.1},
+            "model": {"dropout": 0.1},
             "training": {
                 "steps": 450,
                 "evaluate_every": 450,
-                "learning_rate": 0.005,
-                "warmup_steps": 100,
+                "warmup_steps": 200,
                 "averaging": 0.98,
                 "threads": 1,
             },
         }
     )
     run = translate.train(multi30k("train"), tmp_path / "run", chosen)
-    assert run.outcome.best["bleu"] > 7
+    assert run.outcome.best["bleu"] > 7  # it was 9.4; copying the source has 0.5
 
 
 def test_cmudict_is_read_as_letters_and_phonemes(real_data, tmp_path):
