@@ -29,7 +29,7 @@ def main():
     # weights are the best.
     translator = Translator(
         cell=given.cell, hidden_size=64, embedding_size=32, dropout=0.1, metric="errors",
-        steps=given.steps, learning_rate=0.01, averaging=0.99, progress=True,
+        tie="none", steps=given.steps, learning_rate=0.01, warmup_steps=50, averaging=0.99, progress=True,
     )  # fmt: skip
     translator.fit(X, y)
 
