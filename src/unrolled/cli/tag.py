@@ -15,9 +15,9 @@ from ..tasks.tag.options import EvaluateOptions, PredictOptions
 from ..tasks.tag.sentences import Columns, Format, Sentence, find_format, read_lines
 from ..tasks.tag.task import TASK, TagRun, Unseen
 from ..tasks.tag.writing import Style, Writer
-from ..tasks.writing import writing_to
 from ..training.progress import printable
 from .errors import UsageProblem
+from .output import output_to
 from .standard_input import lines_of_standard_input
 from .tables import scores_table, table
 from .training import own_cell
@@ -84,14 +84,13 @@ def predict(run: Path, inputs: list[Path], weights: str, cell: str | None, optio
         raise UsageProblem("--text: expected no files beside it.")
     tagger = TagRun(run, cell=cell, weights=weights)
     tagged, form = _tagged(tagger, inputs, options)
-    if options.output is None:
-        _write(tagged, Writer(sys.stdout, _style(options.style, form)))
-        return 0
-    output = Path(options.output)
-    style = _BY_SUFFIX.get(output.suffix.lower(), "conll") if options.style == "auto" else options.style
-    with writing_to(output) as file:
+    output = None if options.output is None else Path(options.output)
+    if output is None:
+        style = _style(options.style, form)
+    else:
+        style = _BY_SUFFIX.get(output.suffix.lower(), "conll") if options.style == "auto" else options.style
+    with output_to(output) as file:
         _write(tagged, Writer(file, style))
-    print(f"Written to  {output}", file=sys.stderr)
     return 0
 
 

@@ -20,9 +20,9 @@ from ..tasks.transcribe.options import EvaluateOptions, PredictOptions, Style
 from ..tasks.transcribe.task import TASK, TranscribeRun
 from ..tasks.transcribe.utterances import Samples, Utterance
 from ..tasks.transcribe.writing import BY_SUFFIX, Writer
-from ..tasks.writing import writing_to
 from ..training.progress import printable
 from .errors import UsageProblem
+from .output import output_to
 from .tables import scores_table, table
 from .training import own_cell
 
@@ -82,18 +82,15 @@ def predict(run: Path, inputs: list[Path], weights: str, cell: str | None, optio
     if options.raw_rate is not None and inputs:
         raise UsageProblem("--raw-rate: expected no files beside it.")
     trained = TranscribeRun(run, cell=cell, weights=weights, decoding=options, longest=options.longest)
-    if options.output is None:
-        style: Style = "text" if options.style == "auto" else options.style
-        return _write(trained, inputs, options, sys.stdout, style)
-    output = Path(options.output)
-    style = BY_SUFFIX.get(output.suffix.lower(), "text") if options.style == "auto" else options.style
-    with writing_to(output) as file:
+    output = None if options.output is None else Path(options.output)
+    suffix = "" if output is None else output.suffix.lower()
+    style: Style = BY_SUFFIX.get(suffix, "text") if options.style == "auto" else options.style
+    with output_to(output) as file:
         _write(trained, inputs, options, file, style)
-    print(f"Written to  {output}", file=sys.stderr)
     return 0
 
 
-def _write(trained: TranscribeRun, inputs: list[Path], options: PredictOptions, file: TextIO, style: Style) -> int:
+def _write(trained: TranscribeRun, inputs: list[Path], options: PredictOptions, file: TextIO, style: Style) -> None:
     """One text after the other; word by word where the model hears a stream."""
     utterances = _utterances(trained, inputs, options)
     first = list(islice(utterances, 2)) if inputs else []
@@ -107,13 +104,12 @@ def _write(trained: TranscribeRun, inputs: list[Path], options: PredictOptions, 
     by_word = trained.options.model.streaming and style == "text" and options.decoding == "greedy"
     if options.raw_rate is not None and by_word:
         writer.write_words("standard input", trained.words(_raw(trained, options.raw_rate)))
-        return 0
+        return
     for utterance in chain(first, utterances):
         if by_word:
             writer.write_words(utterance.title, trained.words(trained.blocks(utterance)))
         else:
             writer.write(next(trained.transcribe([utterance])))
-    return 0
 
 
 def _utterances(trained: TranscribeRun, inputs: list[Path], options: PredictOptions) -> Iterator[Utterance]:

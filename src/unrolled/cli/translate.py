@@ -4,7 +4,6 @@ import json
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from itertools import tee
 from pathlib import Path
 
@@ -20,9 +19,9 @@ from ..tasks.translate.problem import spread
 from ..tasks.translate.task import TASK, TranslateRun
 from ..tasks.translate.translating import Translation
 from ..tasks.translate.writing import Writer, flat
-from ..tasks.writing import writing_to
 from ..training.progress import printable
 from .errors import UsageProblem
+from .output import output_to
 from .standard_input import lines_of_standard_input
 from .tables import scores_table
 from .training import own_cell
@@ -120,13 +119,10 @@ def _write(made: Iterable[tuple[str, list[Translation]]], options: PredictOption
     style = options.style
     if style == "auto":
         style = "jsonl" if output is not None and output.suffix.lower() in (".jsonl", ".ndjson", ".json") else "text"
-    with ExitStack() as stack:
-        file = sys.stdout if output is None else stack.enter_context(writing_to(output))
+    with output_to(output) as file:
         writer = Writer(file, style, options.n_best)
         for source, found in made:
             writer.write(source, found)
-    if output is not None:
-        print(f"Written to  {output}", file=sys.stderr)
 
 
 def _word_by_word(options: PredictOptions) -> bool:

@@ -186,9 +186,7 @@ class NGram:
     def to_text(self) -> str:
         """All of it as lines of text, for a file: numbers of the vocabulary, which is a line of JSON."""
         tokens = json.dumps(self.vocabulary, ensure_ascii=False)
-        tokens = tokens.encode("utf-8", "backslashreplace").decode(
-            "utf-8"
-        )  # halves of surrogate pairs: as JSON has them
+        tokens = tokens.encode(errors="backslashreplace").decode()  # halves of surrogate pairs: as JSON has them
         lines = [FORMAT, f"order {self.order}", tokens]
         lines += [" ".join(map(str, (count, *gram))) for gram, count in self.counts.items()]
         return "\n".join([*lines, f"end {len(self.counts)}", ""])

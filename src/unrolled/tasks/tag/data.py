@@ -9,9 +9,10 @@ import numpy as np
 
 from ...core import DataError
 from ...training.run_folder import RunFolder
+from ..division import draw_held_out
 from ..origin import Origin, paths_to_go_on_with
 from .example import requests
-from .numbers import Int, Part, Reader, learn_vocabulary, name_in_order
+from .numbers import Part, Reader, learn_vocabulary, name_in_order
 from .options import DataOptions, TagOptions
 from .sentences import Columns, Sentence, read_sentences
 from .spans import Scheme, find_scheme
@@ -151,11 +152,5 @@ def _check_known(part: Part, tags: list[str], labels: list[str], known: Vocabula
 
 def _share(part: Part, options: TagOptions) -> tuple[Part, Part]:
     """Some sentences, by chance, are held out."""
-    count = round(len(part) * options.data.validation_share)
-    if not 0 < count < len(part):
-        raise DataError(
-            f"expected sentences for training and for validation, got {len(part)} in all, of which {count} would be "
-            "held out; give more, or another --validation-share."
-        )
-    order: Int = np.random.default_rng([options.training.seed, 7]).permutation(len(part))
-    return part.chosen(np.sort(order[count:])), part.chosen(np.sort(order[:count]))
+    drawn = draw_held_out(len(part), options.data.validation_share, options.training.seed, "sentences")
+    return part.chosen(np.setdiff1d(np.arange(len(part)), drawn)), part.chosen(np.sort(drawn))

@@ -3,9 +3,8 @@
 import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
 
-from ...core import CheckpointError
+from ..records import recorded
 from .baseline import MostFrequent
 from .spans import Scheme, may_follow
 
@@ -66,18 +65,10 @@ class Vocabulary:
         Raises:
             CheckpointError: the text is something else; the file is named.
         """
-        try:
-            record: dict[str, Any] = json.loads(text)
-            version = record.pop("format")
-            if version > _FORMAT:
-                raise CheckpointError(f"{name}: made by a newer version; upgrade unrolled.")
+        with recorded(text, name, _FORMAT) as record:
             made = cls(**record)
             _check(made)
-        except CheckpointError:
-            raise
-        except Exception as error:
-            raise CheckpointError(f"{name}: damaged ({error}); restore the file from a copy.") from error
-        return made
+            return made
 
 
 def _check(made: Vocabulary) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...core import CheckpointError, DataError
+from ..records import recorded
 from .words import WordTokenizer
 
 _FORMAT = 1
@@ -156,10 +157,7 @@ def load_tokenizer(text: str, name: str) -> tuple[Tokenizer, str]:
     Raises:
         CheckpointError: the file is not what :func:`dump_tokenizer` wrote; it is named.
     """
-    try:
-        record = json.loads(text)
-        if record["format"] > _FORMAT:
-            raise CheckpointError(f"{name}: made by a newer version; upgrade unrolled.")
+    with recorded(text, name, _FORMAT) as record:
         kind, saved, alphabet = record["kind"], record["saved"], str(record["alphabet"])
         if kind == "bytes":
             return ByteTokenizer(), alphabet
@@ -169,10 +167,6 @@ def load_tokenizer(text: str, name: str) -> tuple[Tokenizer, str]:
             return BPETokenizer(saved), alphabet
         if kind == "words":
             return WordTokenizer(saved), alphabet
-    except CheckpointError:
-        raise
-    except Exception as error:
-        raise CheckpointError(f"{name}: damaged ({error}); restore the file from a copy.") from error
     raise CheckpointError(f"{name}: expected characters, bytes, bpe or words, got {kind!r}; upgrade unrolled.")
 
 

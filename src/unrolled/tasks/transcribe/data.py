@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...core import DataError, InputError
 from ...models import needed_frames
 from ...training.run_folder import RunFolder
+from ..division import division_draw, draw_held_out
 from ..origin import Origin, paths_to_go_on_with
 from ..scaling import FeatureScaler
 from ..storage import Sequences, store
@@ -34,6 +35,7 @@ class Part:
     texts: list[str]
     places: list[str]
     rows: NDArray[np.int64]  # of this part
+    units: list[list[int]] = field(default_factory=list)  # of each text, once they are known
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -47,6 +49,10 @@ class Part:
     def said(self) -> list[str]:
         """The text of each."""
         return [self.texts[row] for row in self.rows]
+
+    def spelled(self, places: Iterable[int]) -> list[list[int]]:
+        """The units of some."""
+        return [self.units[int(self.rows[place])] for place in places]
 
     def heard(self, places: Iterable[int]) -> list[Features]:
         """The features of some."""
@@ -135,6 +141,8 @@ def _gathered(
     chosen, held_out = _divided(learnt, len(others), options)
     training, validation = (Part(features, texts, places, rows) for rows in (chosen, held_out))
     speech = known or _learn(training, front, lower, options)
+    units = [speech.units.encode(text) for text in texts]
+    training, validation = (replace(part, units=units) for part in (training, validation))
     for part in (training, validation):
         _check_aligns(part, speech, options.model.subsampling)
     if saved:
@@ -156,7 +164,7 @@ def _learn(training: Part, front: FrontEnd, lower: bool, options: TranscribeOpti
 def _check_aligns(part: Part, speech: Speech, subsampling: int) -> None:
     """That each text fits into its frames."""
     for row in part.rows:
-        units = speech.units.encode(part.texts[row])
+        units = part.units[row]
         needed = int(needed_frames(units)) if units else 0
         there = -(-int(part.features.lengths[row]) // subsampling)
         if needed > there:
@@ -176,19 +184,12 @@ def _divided(
     if others:
         return np.arange(count), np.arange(count, count + others)
     share = options.data.validation_share
-    draw = np.random.default_rng([options.training.seed, 7])
     groups = [utterance.group for utterance in learnt]
     if options.data.group_column is None and None in groups:
-        held_out = draw.permutation(count)[: round(count * share)]
+        held_out = draw_held_out(count, share, options.training.seed, "utterances")
     else:
-        held_out = _of_some_groups(_checked(groups, learnt), share, draw)
-    chosen = np.setdiff1d(np.arange(count), held_out)
-    if not len(held_out) or not len(chosen):
-        raise DataError(
-            f"expected utterances for training and for validation, got {count} in all, of which {len(held_out)} would "
-            "be held out; give more, or another --validation-share."
-        )
-    return chosen, np.sort(held_out)
+        held_out = _of_some_groups(_checked(groups, learnt), share, division_draw(options.training.seed))
+    return np.setdiff1d(np.arange(count), held_out), np.sort(held_out)
 
 
 def _checked(groups: list[str | None], learnt: list[Utterance]) -> list[str]:

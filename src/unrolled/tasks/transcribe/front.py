@@ -1,6 +1,6 @@
 """What a model hears: features of recordings, or features that are prepared, each on one scale."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ...core import DataError
 from ..audio import LogMel, read_audio, sample_rate_of, with_deltas
@@ -143,6 +144,11 @@ class FrontEnd:
     def scaled(self, features: Tensor) -> Tensor:
         """Features (T, F) of one utterance with mean 0 and deviation 1, by itself or by all."""
         return standardised(features) if self.scaler is None else self.scaler(features)
+
+    def batch(self, heard: Iterable[Features]) -> tuple[Tensor, Tensor]:
+        """Features of utterances as a model reads them (T, B, F), on one scale, and the frames of each (B,)."""
+        rows = [self.scaled(torch.from_numpy(row)) for row in heard]
+        return pad_sequence(rows), torch.tensor([len(row) for row in rows])
 
     def to_dict(self) -> dict[str, Any]:
         """For a file of JSON."""

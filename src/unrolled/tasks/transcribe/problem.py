@@ -83,13 +83,9 @@ class TranscribeProblem:
 
     def batch(self, part: Part, places: Sequence[int] | np.ndarray[Any, Any]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Features (T, B, F) on one scale, frames (B,), units (B, U), how many (B,)."""
-        heard = [self.data.speech.front.scaled(torch.from_numpy(row)) for row in part.heard(places)]
-        units = [
-            torch.tensor(self.data.speech.units.encode(part.texts[int(part.rows[place])]), dtype=torch.long)
-            for place in places
-        ]
-        lengths, counts = (torch.tensor([len(row) for row in rows]) for rows in (heard, units))
-        return pad_sequence(heard), lengths, pad_sequence(units, batch_first=True), counts
+        features, lengths = self.data.speech.front.batch(part.heard(places))
+        units = [torch.tensor(row, dtype=torch.long) for row in part.spelled(places)]
+        return features, lengths, pad_sequence(units, batch_first=True), torch.tensor([len(row) for row in units])
 
     def _changed(self, features: Tensor, lengths: Tensor, targets: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
         """A batch with other speeds and frequencies, with masks and with noise."""

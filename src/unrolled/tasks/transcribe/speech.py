@@ -2,9 +2,8 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
-from ...core import CheckpointError
+from ..records import recorded
 from .front import FrontEnd
 from .units import Units, load_units
 
@@ -41,14 +40,7 @@ class Speech:
         Raises:
             CheckpointError: the text is something else; the file is named.
         """
-        try:
-            record: dict[str, Any] = json.loads(text)
-            if record["format"] > _FORMAT:
-                raise CheckpointError(f"{name}: made by a newer version; upgrade unrolled.")
+        with recorded(text, name, _FORMAT) as record:
             units = load_units(**record["units"])
             front = FrontEnd.from_dict(record["front"])
             return cls(units, front, bool(record["lower"]), str(record["usual"]))
-        except CheckpointError:
-            raise
-        except Exception as error:
-            raise CheckpointError(f"{name}: damaged ({error}); restore the file from a copy.") from error

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from ...models import CTC
 from ...training.problem import Observer
@@ -161,8 +160,7 @@ class TranscribeRun:
         """The transcripts of what the front end has made of utterances."""
         found: dict[int, Transcript] = {}
         for places in by_length(torch.tensor([len(row) for row in heard]).numpy(), AT_ONCE):
-            batch = [self.speech.front.scaled(torch.from_numpy(heard[place])) for place in places]
-            made, steps = self.model(pad_sequence(batch), torch.tensor([len(row) for row in batch]))
+            made, steps = self.model(*self.speech.front.batch(heard[place] for place in places))
             for place, best in zip(places.tolist(), self.decoder(made, steps), strict=True):
                 pieces = self.speech.units.pieces(best.tokens)
                 length = len(heard[place]) * self.speech.front.hop / 1000

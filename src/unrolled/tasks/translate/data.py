@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...core import DataError, InputError
 from ...training.run_folder import RunFolder
+from ..division import draw_held_out
 from ..origin import Origin, paths_to_go_on_with
 from ..reading import hash_of
 from ..storage import Sequences, store
@@ -119,7 +120,7 @@ def _check(options: TranslateOptions) -> None:
     data = options.data
     if data.validation is None and data.validation_target is not None:
         raise InputError("--validation-target: expected the source's file beside it; give that as --validation.")
-    kinds = {data.source_tokens or data.tokens, data.target_tokens or data.tokens}
+    kinds = set(data.kinds)
     if "bpe" in kinds and data.vocabulary_size is not None and not SMALLEST_BPE <= data.vocabulary_size <= LARGEST_BPE:
         raise InputError(
             f"--vocabulary-size: expected {SMALLEST_BPE} to {LARGEST_BPE} with bpe, which begins with 256 bytes, got "
@@ -160,8 +161,7 @@ def _check_kinds(known: Vocabulary, data: DataOptions, saved: RunFolder) -> None
     Raises:
         InputError: it is not.
     """
-    wanted = data.source_tokens or data.tokens, data.target_tokens or data.tokens
-    found = known.source.kind, known.target.kind
+    wanted, found = data.kinds, (known.source.kind, known.target.kind)
     if wanted != found:
         raise InputError(
             f"--tokens: expected {found[0]} to {found[1]}, of which the vocabulary of {saved.path} is, "
@@ -203,12 +203,7 @@ def _encode(pairs: list[Pair], known: Vocabulary, data: DataOptions) -> tuple[Pa
 def _share(pairs: list[Pair], options: TranslateOptions) -> tuple[list[Pair], list[Pair]]:
     """Some sources, by chance, are held out, each with all its targets."""
     sources = list(dict.fromkeys(pair.source for pair in pairs))
-    count = round(len(sources) * options.data.validation_share)
-    if not 0 < count < len(sources):
-        raise DataError(
-            f"expected sources for training and for validation, got {len(sources)} different ones, of which {count} "
-            "would be held out; give more, or another --validation-share."
-        )
-    order = np.random.default_rng([options.training.seed, 7]).permutation(len(sources))
-    chosen = {sources[place] for place in order[:count].tolist()}
+    share, seed = options.data.validation_share, options.training.seed
+    drawn = draw_held_out(len(sources), share, seed, "sources", "different ones")
+    chosen = {sources[place] for place in drawn.tolist()}
     return [p for p in pairs if p.source not in chosen], [p for p in pairs if p.source in chosen]

@@ -63,6 +63,11 @@ class DataOptions(shared.DataOptions):
     )
     batch_size: shared.BatchSize = 64
 
+    @property
+    def kinds(self) -> tuple[TokenKind, TokenKind]:
+        """What a token is, of the source and of the target."""
+        return self.source_tokens or self.tokens, self.target_tokens or self.tokens
+
 
 class ModelOptions(shared.ModelOptions):
     """The encoder and the decoder."""

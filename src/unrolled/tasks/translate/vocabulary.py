@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ...core import CheckpointError, DataError
+from ...core import DataError
+from ..records import recorded
 from .options import DataOptions
 from .pairs import Pair
 from .tokens import SPECIAL, Tokens, learn_tokens, load_tokens
@@ -53,25 +53,17 @@ class Vocabulary:
         Raises:
             CheckpointError: the text is something else; the file is named.
         """
-        try:
-            record: dict[str, Any] = json.loads(text)
-            if record["format"] > _FORMAT:
-                raise CheckpointError(f"{name}: made by a newer version; upgrade unrolled.")
+        with recorded(text, name, _FORMAT) as record:
             source = load_tokens(**record["source"])
             target = load_tokens(**record["target"]) if "target" in record else source
             if record["metric"] not in ("bleu", "errors"):
                 raise ValueError(f"unknown metric {record['metric']!r}")
             return cls(source, target, record["metric"], str(record["tokenize"]), float(record["expansion"]))
-        except CheckpointError:
-            raise
-        except Exception as error:
-            raise CheckpointError(f"{name}: damaged ({error}); restore the file from a copy.") from error
 
 
 def learn_vocabulary(pairs: Sequence[Pair], options: DataOptions) -> Vocabulary:
     """The tokens of both sides, as the options say, and what is to be measured."""
-    of_source = options.source_tokens or options.tokens
-    of_target = options.target_tokens or options.tokens
+    of_source, of_target = options.kinds
     sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
     size, least = options.vocabulary_size, options.minimum_count
     if options.shared_vocabulary:
