@@ -116,3 +116,26 @@ def main(tmp_path, monkeypatch, capsys):
         return code, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture
+def refused(main, tmp_path):
+    """A function that requires a command line to fail as it should, with nothing left behind; it returns its line."""
+
+    def everything():
+        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if not path.is_dir()}
+
+    def call(code, *arguments):
+        before = everything()
+        found, out, err = main(*arguments)
+        assert err.startswith("unrolled: "), err
+        assert err.endswith("\n"), err
+        assert err.count("\n") == 1, err
+        assert "Traceback" not in out + err
+        assert "unexpected" not in err
+        assert len(err) < 700
+        assert found == code, err
+        assert everything() == before
+        return err.removesuffix("\n")
+
+    return call

@@ -41,28 +41,6 @@ def long_table(changes=lambda rows: rows):
     return "id,time,value,label\n" + "\n".join(changes(rows)) + "\n"
 
 
-@pytest.fixture
-def refused(main, tmp_path):
-    """A function that requires a command line to fail as it should, and returns its one line."""
-
-    def everything():
-        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if not path.is_dir()}
-
-    def call(code, *arguments):
-        before = everything()
-        found, out, err = main(*arguments)
-        assert err.startswith("unrolled: "), err
-        assert err.count("\n") == 1, err
-        assert "Traceback" not in out + err
-        assert "unexpected" not in err
-        assert len(err) < 700
-        assert found == code, err
-        assert everything() == before
-        return err
-
-    return call
-
-
 def rewritten(before, after):
     return TABLE.replace(before, after, 1)
 

@@ -46,23 +46,6 @@ def data(tmp_path):
     return manifest(tmp_path, 12, seed=2)
 
 
-@pytest.fixture
-def refused(main, tmp_path):
-    """A function that requires a command line to fail as it should, and returns its one line."""
-
-    def call(code, *arguments):
-        before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
-        found, _, err = main(*arguments)
-        assert found == code, err
-        (line,) = err.splitlines()
-        assert line.startswith("unrolled: ")
-        assert "Traceback" not in err
-        assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == before
-        return line
-
-    return call
-
-
 def test_training_shows_the_baseline_samples_and_the_next_commands(main, data):
     code, out, err = main("train", "transcribe", data, *SMALL, "--steps", 3, "-o", "out")
     assert code == 0, err

@@ -40,28 +40,6 @@ def runs(trained, tmp_path):
         shutil.copytree(trained / name, tmp_path / name)
 
 
-@pytest.fixture
-def refused(main, tmp_path):
-    """A function that requires a command line to fail as it should, and returns its one line."""
-
-    def everything():
-        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if not path.is_dir()}
-
-    def call(code, *arguments):
-        before = everything()
-        found, out, err = main(*arguments)
-        assert err.startswith("unrolled: "), err
-        assert err.count("\n") == 1, err
-        assert "Traceback" not in out + err
-        assert "unexpected" not in err
-        assert len(err) < 700
-        assert found == code, err
-        assert everything() == before
-        return err
-
-    return call
-
-
 ALIGNED = {
     "counts": (SOURCE, TARGET + "more\n", "a.de, a.en: expected as many lines in both, got 12 and 13"),
     "empty target": (SOURCE, TARGET.replace("a man 3 walks there", ""), "a.en:4: expected a line of text on both"),
